@@ -1,0 +1,93 @@
+"""Whom will the Linux OOM killer kill, why, and what do I change?
+
+>>> import oomlab
+>>> snapshot = oomlab.load()
+>>> first = oomlab.rank(snapshot)[0]
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .analysis.ranking import Ranking, rank
+    from .analysis.whatif import (
+        add_task,
+        find_task,
+        grow,
+        kill,
+        set_adj,
+        set_ram,
+        set_rss,
+        set_swap,
+        set_swap_total,
+    )
+    from .errors import InputError, OomlabError, SnapshotFormatError, SourceError, UnknownTaskError
+    from .kernel.selection import Score
+    from .readers.load import load
+    from .readers.saved import save_snapshot
+    from .snapshot import Gap, Machine, Memcg, Node, Snapshot, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Gap",
+    "InputError",
+    "Machine",
+    "Memcg",
+    "Node",
+    "OomlabError",
+    "Ranking",
+    "Score",
+    "Snapshot",
+    "SnapshotFormatError",
+    "SourceError",
+    "Task",
+    "UnknownTaskError",
+    "add_task",
+    "find_task",
+    "grow",
+    "kill",
+    "load",
+    "rank",
+    "save_snapshot",
+    "set_adj",
+    "set_ram",
+    "set_rss",
+    "set_swap",
+    "set_swap_total",
+]
+
+_HOME = {
+    "Gap": ".snapshot",
+    "InputError": ".errors",
+    "Machine": ".snapshot",
+    "Memcg": ".snapshot",
+    "Node": ".snapshot",
+    "OomlabError": ".errors",
+    "Ranking": ".analysis.ranking",
+    "Score": ".kernel.selection",
+    "Snapshot": ".snapshot",
+    "SnapshotFormatError": ".errors",
+    "SourceError": ".errors",
+    "Task": ".snapshot",
+    "UnknownTaskError": ".errors",
+    "add_task": ".analysis.whatif",
+    "find_task": ".analysis.whatif",
+    "grow": ".analysis.whatif",
+    "kill": ".analysis.whatif",
+    "load": ".readers.load",
+    "rank": ".analysis.ranking",
+    "save_snapshot": ".readers.saved",
+    "set_adj": ".analysis.whatif",
+    "set_ram": ".analysis.whatif",
+    "set_rss": ".analysis.whatif",
+    "set_swap": ".analysis.whatif",
+    "set_swap_total": ".analysis.whatif",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: ``oomlab --help`` needs none of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'oomlab' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

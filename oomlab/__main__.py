@@ -1,0 +1,5 @@
+"""``python -m oomlab`` is ``oomlab``."""
+
+from .cli.app import run
+
+run()

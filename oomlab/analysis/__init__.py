@@ -1,0 +1,1 @@
+"""Questions asked of snapshots with the kernel's rules; pure."""

@@ -1,0 +1,1 @@
+"""The command line: load, call, render. Nothing else prints."""

@@ -1,0 +1,62 @@
+"""``oomlab check``: the model against the kernel, process by process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+from .options import Format, From, Kernel, OutputFormat, Proc, load_source, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..analysis.agreement import Comparison
+    from ..analysis.ranking import Ranking
+
+_ATTEMPTS = 20
+"""How often a process whose score disagrees is read again before it counts."""
+
+DISAGREES = 1
+"""Exit status where a score lies outside its bound."""
+
+
+def check(
+    kernel: Kernel = None,
+    every: Annotated[bool, typer.Option("--all", "-a", help="List all processes.")] = False,
+    form: OutputFormat = Format.table,
+    source: From = None,
+    proc: Proc = None,
+) -> None:
+    """Compare modelled scores with the kernel's own oom_score of every process.
+
+    Exit status 1 where any lies outside its stated bound.
+    """
+    from ..analysis.agreement import compare_all
+    from ..analysis.ranking import rank
+    from ..output import agreement as output
+
+    snapshot = load_source(source, proc)
+    ranking = rank(snapshot, kernel=kernel)
+    found = compare_all(ranking)
+    if not found:
+        raise InputError("the source holds no oom_score of the kernel's to compare with")
+    if source is None:
+        found = [_again(one, ranking, proc) if one.verdict == "differs" else one for one in found]
+    if form is Format.json:
+        print_json(output.check_document(ranking, found))
+    else:
+        print_table(output.check_table(ranking, found, every=every), form)
+    if any(one.verdict == "differs" for one in found):
+        raise typer.Exit(DISAGREES)
+
+
+def _again(first: Comparison, ranking: Ranking, proc: Path | None) -> Comparison:
+    """Read a process again until model and kernel agree or it has stood still disagreeing."""
+    from ..analysis.agreement import compare_settled
+    from ..readers.procfs import PROC, ProcScan
+
+    scan = ProcScan(proc or PROC, page_size=ranking.snapshot.machine.page_size)
+    pid = first.score.task.pid
+    readings = (next(iter(scan.read_some([pid])), None) for _ in range(_ATTEMPTS))
+    return compare_settled(first, readings, ranking)

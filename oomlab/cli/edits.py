@@ -1,0 +1,160 @@
+"""The edits of ``oomlab whatif``: from option texts, in the order given, to snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..analysis import whatif
+from ..errors import InputError
+from ..output.comparison import Edit
+from ..output.escape import printable
+from ..snapshot import Snapshot
+from ..units import parse_size
+
+OPTIONS = {
+    "--adj": "adj",
+    "--grow": "grow",
+    "--rss": "rss",
+    "--swap": "swap",
+    "--kill": "kill",
+    "--add": "add",
+    "--ram": "ram",
+    "--swap-total": "swap_total",
+}
+"""Options that edit, and the names their values are passed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One edit as typed: its kind and its text."""
+
+    kind: str
+    text: str
+
+
+def in_order(arguments: Sequence[str], values: Mapping[str, Sequence[str]]) -> list[Wanted]:
+    """Return all edits in the order they stand on the command line.
+
+    The parser groups values by option; the order between options is in the arguments.
+    """
+    left: dict[str, Iterator[str]] = {kind: iter(texts) for kind, texts in values.items()}
+    wanted = []
+    for argument in arguments:
+        kind = OPTIONS.get(argument.partition("=")[0])
+        text = next(left[kind], None) if kind in left else None
+        if kind is not None and text is not None:
+            wanted.append(Wanted(kind, text))
+    return wanted
+
+
+def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, list[Edit]]:
+    """Apply edits one after the other. Raises InputError where two contradict each other."""
+    edits: list[Edit] = []
+    done: set[tuple[str, int | None]] = set()
+    killed: set[int | None] = set()
+    for one in wanted:
+        snapshot, edit = _APPLY[one.kind](snapshot, one.text)
+        if (edit.kind, edit.pid) in done and edit.kind not in ("grow", "add"):
+            raise InputError(f"--{one.kind.replace('_', '-')} is given twice for the same target")
+        done.add((edit.kind, edit.pid))
+        if edit.kind == "kill":
+            killed.add(edit.pid)
+        edits.append(edit)
+    touched_and_killed = {e.pid for e in edits if e.kind != "kill"} & (killed - {None})
+    if touched_and_killed:
+        raise InputError(
+            f"process {min(p for p in touched_and_killed if p)} is both edited and killed"
+        )
+    return snapshot, edits
+
+
+def _target(text: str, kind: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=")
+    if not equals or not name or not value:
+        raise InputError(f"--{kind} {text!r}: write PID={_EXAMPLE[kind]}")
+    return name, value
+
+
+_EXAMPLE = {"adj": "-500", "grow": "+2G", "rss": "8G", "swap": "1G"}
+
+
+def parse_adj(text: str) -> int:
+    """Return an oom_score_adj as typed. Raises InputError where it is no whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"{text[:40]!r} is not an oom_score_adj: a whole number, -1000..1000"
+        ) from None
+
+
+def _adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    name, value = _target(text, "adj")
+    task, adj = whatif.find_task(snapshot, name), parse_adj(value)
+    after = whatif.set_adj(snapshot, pid=task.pid, oom_score_adj=adj)
+    said = f"oom_score_adj of {task.pid} ({printable(task.comm)}) {task.oom_score_adj} > {adj}"
+    return after, Edit(kind="adj", pid=task.pid, comm=task.comm, value=adj, text=said)
+
+
+def _sized(kind: str, snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    name, value = _target(text, kind)
+    task = whatif.find_task(snapshot, name)
+    size = parse_size(value, signed=kind == "grow")
+    if kind == "grow":
+        after = whatif.grow(snapshot, pid=task.pid, more_bytes=size)
+    elif kind == "rss":
+        after = whatif.set_rss(snapshot, pid=task.pid, rss_bytes=size)
+    else:
+        after = whatif.set_swap(snapshot, pid=task.pid, swap_bytes=size)
+    said = f"{kind} of {task.pid} ({printable(task.comm)}) {printable(value)}"
+    return after, Edit(kind=kind, pid=task.pid, comm=task.comm, value=size, text=said)
+
+
+def _kill(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    task = whatif.find_task(snapshot, text)
+    said = f"{task.pid} ({printable(task.comm)}) gone"
+    after = whatif.kill(snapshot, pid=task.pid)
+    return after, Edit(kind="kill", pid=task.pid, comm=task.comm, text=said)
+
+
+def _add(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    name, equals, rest = text.partition("=")
+    value, *settings = rest.split(",")
+    if not equals or not name or len(settings) > 1:
+        raise InputError(f"--add {text!r}: write NAME=4G or NAME=4G,adj=300")
+    adj = 0
+    if settings:
+        key, _, number = settings[0].partition("=")
+        if key != "adj":
+            raise InputError(f"--add {text!r}: only adj=N may follow the size")
+        adj = parse_adj(number)
+    size = parse_size(value)
+    after = whatif.add_task(snapshot, comm=name[:15], rss_bytes=size, oom_score_adj=adj)
+    pid = after.tasks[-1].pid
+    said = f"new process {pid} ({printable(name[:15])}) of {printable(value)}, adj {adj}"
+    return after, Edit(kind="add", pid=pid, comm=name[:15], value=size, text=said)
+
+
+def _ram(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    size = parse_size(text)
+    after = whatif.set_ram(snapshot, ram_bytes=size)
+    return after, Edit(kind="ram", value=size, text=f"RAM {printable(text)}")
+
+
+def _swap_total(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    size = parse_size(text)
+    after = whatif.set_swap_total(snapshot, swap_bytes=size)
+    return after, Edit(kind="swap_total", value=size, text=f"swap space {printable(text)}")
+
+
+_APPLY = {
+    "adj": _adj,
+    "grow": lambda snapshot, text: _sized("grow", snapshot, text),
+    "rss": lambda snapshot, text: _sized("rss", snapshot, text),
+    "swap": lambda snapshot, text: _sized("swap", snapshot, text),
+    "kill": _kill,
+    "add": _add,
+    "ram": _ram,
+    "swap_total": _swap_total,
+}

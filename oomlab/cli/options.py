@@ -1,0 +1,114 @@
+"""Options that several commands share, and what they load and print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..output.render import Screen
+    from ..output.tables import Table
+    from ..snapshot import Snapshot
+
+
+WORKERS = os.cpu_count() or 1
+"""Processes that share the reading of a large /proc."""
+
+
+class Format(StrEnum):
+    """How a listing is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="FILE", help="Read a saved snapshot (- for stdin), not this machine."
+    ),
+]
+Proc = Annotated[
+    Path | None,
+    typer.Option(
+        "--proc", metavar="ROOT", help="Read another /proc, such as a host's mounted here."
+    ),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option("--kernel", metavar="RELEASE", help="Use that kernel's rules, for example 5.10."),
+]
+OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the listing.")]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="LIST", help="Comma-separated columns; 'help' lists them."),
+]
+
+
+def load_source(source: str | None, proc: Path | None, details: Iterable[str] = ()) -> Snapshot:
+    """Load what --from and --proc name, and say on stderr what could not be read."""
+    from ..readers.load import load
+    from ..readers.procfs import PROC
+
+    if source is not None and proc is not None:
+        raise InputError("--from and --proc contradict each other: give one of them")
+    snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS)
+    report_gaps(snapshot)
+    return snapshot
+
+
+def begin_sizes(proc: Path | None) -> Callable[[], Snapshot]:
+    """Begin to read the sizes of all processes; the function returned has them."""
+    from ..readers.procfs import PROC, begin_snapshot
+
+    return begin_snapshot(proc or PROC, details=(), workers=WORKERS, sizes_only=True)
+
+
+def report_gaps(snapshot: Snapshot) -> None:
+    """Say on stderr what could not be read, a line each."""
+    from ..output.escape import printable
+
+    for gap in snapshot.gaps:
+        print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
+
+
+def screen() -> Screen:
+    """Return the terminal's width and whether to colour, or no width through a pipe."""
+    from ..output.render import Screen
+
+    if not sys.stdout.isatty():
+        return Screen()
+    import shutil
+
+    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return Screen(columns=shutil.get_terminal_size().columns, colour=colour)
+
+
+def print_table(table: Table[Any], form: Format) -> None:
+    """Print a table in any format but JSON."""
+    from ..output.render import FORMATS
+
+    sys.stdout.write(FORMATS[form.value](table, screen()))
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document."""
+    from ..output.render import render_json
+
+    sys.stdout.write(render_json(document))
+
+
+def print_columns(columns: Iterable[Any]) -> None:
+    """Print what --columns may name, for ``--columns help``."""
+    for column in columns:
+        print(f"{column.name:12} {column.help}")

@@ -1,0 +1,36 @@
+"""``oomlab snapshot``: save the machine's state for later or for somebody else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import From, Proc, load_source
+
+
+def snapshot(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to; .gz or .xz packs it; default stdout."
+        ),
+    ] = None,
+    source: From = None,
+    proc: Proc = None,
+) -> None:
+    """Save all that oomlab knows of this machine; every command reads it with --from."""
+    from ..readers.load import with_memcgs
+    from ..readers.procfs import DETAILS
+    from ..readers.saved import dump_snapshot, save_snapshot
+
+    taken = load_source(source, proc, DETAILS)
+    if source is None:
+        taken = with_memcgs(taken, proc)
+    if output is None or str(output) == "-":
+        sys.stdout.write(dump_snapshot(taken).decode("ascii"))
+    else:
+        save_snapshot(taken, output)
+        print(f"oomlab: saved {len(taken.tasks)} tasks to {output}", file=sys.stderr)

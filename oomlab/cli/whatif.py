@@ -1,0 +1,117 @@
+"""``oomlab whatif``: try edits on a snapshot, change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from .options import (
+    Columns,
+    Format,
+    From,
+    Kernel,
+    OutputFormat,
+    Proc,
+    load_source,
+    print_columns,
+    print_json,
+    print_table,
+)
+
+_DEFAULT_COUNT = 10
+Texts = list[str]
+
+
+def whatif(
+    context: typer.Context,
+    pid: Annotated[
+        str | None, typer.Option("--pid", "-p", help="The task that a plain --adj N is for.")
+    ] = None,
+    adj: Annotated[
+        Texts | None, typer.Option(metavar="N|PID=N", help="Set oom_score_adj (-1000..1000).")
+    ] = None,
+    grow: Annotated[
+        Texts | None, typer.Option(metavar="PID=+SIZE", help="Let it use more (or, with -, less).")
+    ] = None,
+    rss: Annotated[Texts | None, typer.Option(metavar="PID=SIZE", help="Set its RSS.")] = None,
+    swap: Annotated[
+        Texts | None, typer.Option(metavar="PID=SIZE", help="Set what it has swapped out.")
+    ] = None,
+    kill: Annotated[Texts | None, typer.Option(metavar="PID", help="Take it away.")] = None,
+    add: Annotated[
+        Texts | None,
+        typer.Option(metavar="NAME=SIZE[,adj=N]", help="Add a process that isn't there yet."),
+    ] = None,
+    ram: Annotated[Texts | None, typer.Option(metavar="SIZE", help="Change the RAM.")] = None,
+    swap_total: Annotated[
+        Texts | None, typer.Option(metavar="SIZE", help="Change the swap space.")
+    ] = None,
+    kernel: Kernel = None,
+    count: Annotated[
+        int | None,
+        typer.Option("-n", "--number", min=0, help="How many tasks; all for json and csv."),
+    ] = None,
+    columns: Columns = None,
+    form: OutputFormat = Format.table,
+    source: From = None,
+    proc: Proc = None,
+) -> None:
+    """Try edits and compare the ranking before and after. Nothing is changed.
+
+    Edits apply in the order given. A NAME does for a PID where exactly one process has it.
+    """
+    from ..analysis.ranking import rank
+    from ..output import comparison
+    from ..output.comparison import Edit
+    from ..output.tables import choose
+    from .edits import apply_all, in_order
+
+    if columns == "help":
+        print_columns(comparison.COLUMNS)
+        return
+    chosen = choose(comparison.COLUMNS, columns) if columns is not None else None
+    texts: dict[str, Any] = {
+        "adj": _addressed(pid, adj),
+        "grow": grow,
+        "rss": rss,
+        "swap": swap,
+        "kill": kill,
+        "add": add,
+        "ram": ram,
+        "swap_total": swap_total,
+    }
+    wanted = in_order(context.obj or [], {kind: found or [] for kind, found in texts.items()})
+    if not wanted and kernel is None:
+        raise InputError("no edit given: for example --pid 812 --adj -500, or --grow 812=+2G")
+    snapshot = load_source(source, proc)
+    after, edits = apply_all(snapshot, wanted)
+    if kernel is not None:
+        edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
+    before_ranking = rank(snapshot)
+    after_ranking = rank(after, kernel=kernel or before_ranking.era.release)
+    limit = count if count is not None else _DEFAULT_COUNT
+    if form is Format.json:
+        limit = count if count is not None else len(after.tasks) + len(snapshot.tasks)
+        print_json(comparison.whatif_document(before_ranking, after_ranking, edits, limit))
+        return
+    rows = comparison.change_rows(before_ranking, after_ranking)
+    touched = frozenset(edit.pid for edit in edits if edit.pid is not None)
+    if form is not Format.csv or count is not None:
+        rows = comparison.worth_showing(rows, limit, touched)
+    listed = chosen or list(comparison.COLUMNS)
+    table = comparison.comparison_table(
+        before_ranking, after_ranking, edits, rows, listed, fixed=chosen is not None
+    )
+    print_table(table, form)
+
+
+def _addressed(pid: str | None, adj: list[str] | None) -> list[str]:
+    """Give the plain form ``--pid X --adj N`` its target."""
+    plain = [text for text in adj or [] if "=" not in text]
+    if pid is None and plain:
+        raise InputError(f"--adj {plain[0]} needs a target: --pid PID, or --adj PID={plain[0]}")
+    if pid is not None and len(plain) != 1:
+        raise InputError("--pid goes with one plain --adj N; for other edits write PID=VALUE")
+    return [f"{pid}={text}" if "=" not in text else text for text in adj or []]

@@ -1,0 +1,23 @@
+"""The errors that a caller can tell apart. Each message is one line that says what to do."""
+
+from __future__ import annotations
+
+
+class OomlabError(Exception):
+    """Base of all errors that oomlab raises on purpose; the command line exits with 2."""
+
+
+class InputError(OomlabError):
+    """A value given by the user is not usable: a size, an option, contradictory edits."""
+
+
+class UnknownTaskError(OomlabError):
+    """No task of the snapshot has that PID or name, or more than one has that name."""
+
+
+class SourceError(OomlabError):
+    """A place to read from is missing, unreadable or not what it should be."""
+
+
+class SnapshotFormatError(SourceError):
+    """A saved snapshot is damaged, of another version, or not a snapshot."""

@@ -1,0 +1,126 @@
+"""Choose the era by what the data shows first, by the release number second.
+
+Distributions backport, so a release string alone may lie. The kernel's own scores are the
+witnesses: the rules that reproduce all of them win over rules that do not.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from ..errors import InputError
+from ..snapshot import Machine, Snapshot, Task
+from .eras import Era, era_of, with_facts
+from .scope import Scope, system_scope
+from .selection import Score, Scorer
+
+_LARGEST, _SPREAD = 32, 32
+"""Witnesses asked: the largest tell the formulas apart, a spread of others the idle score."""
+
+_RIVALS = ("7.2", "6.1", "5.4", "4.16", "4.14", "3.16", "3.10", "3.2", "2.6.36")
+"""One release of each formula that oom_score can tell from the others."""
+
+
+def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
+    """Return the rules that apply to a snapshot, and by what evidence.
+
+    ``kernel`` overrides both evidence and release. Raises InputError where nothing tells.
+    """
+    if kernel is not None:
+        return era_of(kernel, evidence="asked for")
+    witnesses = _witnesses(snapshot)
+    try:
+        era = era_of(snapshot.machine.release or "", evidence="release")
+    except InputError:
+        era = None
+    if era is not None and _explains(era, snapshot, witnesses):
+        return _with_counters(era, snapshot)
+    for release in _RIVALS:
+        rival = era_of(release, evidence=f"oom_score of {len(witnesses)} processes fits {release}")
+        if witnesses and _explains(rival, snapshot, witnesses):
+            return rival
+    if era is None:
+        raise InputError(
+            "the kernel's release is unknown; give --kernel, for example --kernel 5.10"
+        )
+    return _with_counters(era, snapshot)
+
+
+def witness_pids(scores: Sequence[Score]) -> list[int]:
+    """Return the pids of tasks to ask for the kernel's own score, of a ranking's killable ones.
+
+    The first tell the formulas apart, a spread of the others the idle score.
+    """
+    spread = scores[_LARGEST :: max(1, len(scores) // _SPREAD)]
+    return [score.task.pid for score in (*scores[:_LARGEST], *spread)]
+
+
+def _witnesses(snapshot: Snapshot) -> list[Task]:
+    """Return tasks whose kernel score can be compared; a printed 0 may mean many things."""
+    tasks = [
+        task
+        for task in snapshot.tasks
+        if task.kernel_oom_score and task.pid != 1 and not task.passed_over
+    ]
+    if len(tasks) <= 2 * (_LARGEST + _SPREAD):
+        return tasks
+    largest = heapq.nlargest(_LARGEST, tasks, key=lambda task: task.rss_pages or 0)
+    return largest + tasks[:: max(1, len(tasks) // _SPREAD)]
+
+
+def _explains(era: Era, snapshot: Snapshot, witnesses: Sequence[Task]) -> bool:
+    """Tell whether the era reproduces the witnesses' scores within its bounds.
+
+    A few that moved between two reads don't speak against an era: a wrong formula misses most
+    of the largest or most of the idle.
+    """
+    if not witnesses or snapshot.machine.totalpages is None:
+        return True
+    scorer = Scorer(era, system_scope(snapshot), snapshot.machine)
+    missed = 0
+    for task in witnesses:
+        score = scorer.score(task)
+        if score.oom_score_low is None or score.oom_score_high is None:
+            continue
+        assert task.kernel_oom_score is not None
+        missed += not score.oom_score_low <= task.kernel_oom_score <= score.oom_score_high
+    return missed * 10 <= len(witnesses)
+
+
+def _with_counters(era: Era, snapshot: Snapshot) -> Era:
+    """Note when status shows exact sums beside approximate ones although the release had not.
+
+    Then the killer's reading of swap is known only within the counters' error.
+    """
+    if era.facts.status_counters == "exact":
+        return era
+    sized = [t for t in snapshot.tasks if t.rss_pages is not None and t.rss_stat_pages is not None]
+    differing = sum(task.rss_pages != task.rss_stat_pages for task in sized)
+    # Without per-CPU counters only a race makes the two differ.
+    if differing == 0 or (era.facts.killer_counters == "same" and differing * 10 <= len(sized)):
+        return era
+    return with_facts(
+        era,
+        f"release, but status and stat differ for {differing} processes",
+        killer_counters="approximate",
+        status_counters="exact",
+    )
+
+
+def mark_passed_over(tasks: Sequence[Task], era: Era, machine: Machine) -> list[bool]:
+    """Tell of each task whether the kernel's 0 betrays that it is passed over.
+
+    MMF_OOM_SKIP and a vfork in progress are not visible; but the kernel prints 0 for such a
+    task where its own formula could not give 0.
+    """
+    if machine.totalpages is None:
+        return [False] * len(tasks)
+    scope = Scope(constraint="CONSTRAINT_NONE", totalpages=machine.totalpages, tasks=())
+    scorer = Scorer(era, scope, machine)
+    return [task.kernel_oom_score == 0 and _is_positive(scorer, task) for task in tasks]
+
+
+def _is_positive(scorer: Scorer, task: Task) -> bool:
+    score = scorer.score(task)
+    return score.killable and score.oom_score_low is not None and score.oom_score_low > 0

@@ -1,0 +1,121 @@
+"""Which OOM is asked about: the whole machine or one memory cgroup; its totalpages and members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from ..errors import InputError
+from ..snapshot import Machine, Memcg, Snapshot, Task, scan_order_key
+from .facts import Facts
+
+Constraint = Literal[
+    "CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG"
+]
+
+
+class Scope(NamedTuple):
+    """An OOM's constraint (the kernel's word), its totalpages, and who may be killed."""
+
+    constraint: Constraint
+    totalpages: int
+    tasks: tuple[Task, ...]
+    """The candidates in the order in which the kernel visits them; unkillable ones included."""
+    memcg: str | None = None
+
+
+def system_scope(snapshot: Snapshot) -> Scope:
+    """Return the whole machine's scope. Raises InputError where RAM or swap is unknown."""
+    totalpages = snapshot.machine.totalpages
+    if totalpages is None:
+        raise InputError(
+            "the snapshot does not tell MemTotal and SwapTotal; give --ram and --swap-total"
+        )
+    return Scope(constraint="CONSTRAINT_NONE", totalpages=totalpages, tasks=snapshot.tasks)
+
+
+def memcg_scope(snapshot: Snapshot, path: str, facts: Facts) -> Scope:
+    """Return the scope of an OOM at the limit of the memory cgroup ``path``.
+
+    Raises InputError where there is no such cgroup or its totalpages can't be known.
+    """
+    by_path = {memcg.path: memcg for memcg in snapshot.memcgs or ()}
+    if path not in by_path:
+        raise InputError(f"no memory cgroup {path!r} in this snapshot")
+    members = _walk(snapshot, by_path, path, facts)
+    totalpages = memcg_totalpages(by_path[path], snapshot.machine, facts)
+    return Scope(
+        constraint="CONSTRAINT_MEMCG", totalpages=totalpages, tasks=tuple(members), memcg=path
+    )
+
+
+def memcg_totalpages(memcg: Memcg, machine: Machine, facts: Facts) -> int:
+    """Return totalpages of an OOM at this cgroup's own limit, in pages.
+
+    Ancestors' and descendants' limits do not enter. Raises InputError where a part is unknown.
+    Source: mem_cgroup_get_max() (and mem_cgroup_get_limit() before it) in mm/memcontrol.c;
+    bd0b230fe145 ("mm/memcg: unify swap and memsw page counters") (in v5.10).
+    """
+    limit, swap = memcg.limit_pages, machine.swap_pages
+    if limit is None or swap is None or facts.memcg_totalpages in ("none", "bytes bug"):
+        raise InputError(f"totalpages of memory cgroup {memcg.path!r} can't be known")
+    swappiness = memcg.swappiness if memcg.version == 1 else machine.swappiness
+    total = limit
+    if swappiness != 0 or facts.memcg_totalpages == "capped":
+        total = limit + _swap_share(memcg, swap, facts)
+    return max(1, total) if facts.memcg_floor else total
+
+
+def _swap_share(memcg: Memcg, swap: int, facts: Facts) -> int:
+    """Return the pages of swap that the cgroup may use on top of its memory limit."""
+    limit = memcg.limit_pages or 0
+    if memcg.version == 2:
+        return swap if memcg.swap_limit_pages is None else min(memcg.swap_limit_pages, swap)
+    if memcg.memsw_limit_pages is None:
+        return swap
+    # Before 5.10 the sum was capped, since then the difference: the same unless it is negative.
+    share = min(memcg.memsw_limit_pages - limit, swap)
+    return share if facts.memcg_totalpages == "v2 swap" else min(swap, share)
+
+
+def is_inside(path: str, ancestor: str) -> bool:
+    """Tell whether cgroup ``path`` is ``ancestor`` or below it."""
+    return ancestor == "/" or path == ancestor or path.startswith(ancestor + "/")
+
+
+def _walk(snapshot: Snapshot, by_path: dict[str, Memcg], top: str, facts: Facts) -> Iterable[Task]:
+    """Yield the members as the kernel visits them.
+
+    From 3.6 on: pre-order over the tree, siblings by creation; in each cgroup its own order.
+    """
+    inside = [m for m in by_path.values() if is_inside(m.path, top)]
+    version = by_path[top].version
+    controller = "" if version == 2 else "memory"
+    members: dict[str, list[Task]] = {m.path: [] for m in inside}
+    known = sorted(members, key=len, reverse=True)
+    for task in snapshot.tasks:
+        path = task.cgroup_path(controller)
+        if path is None or not is_inside(path, top):
+            continue
+        # A v2 cgroup without the memory controller counts as its nearest ancestor that has it.
+        owner = path if path in members else next(k for k in known if is_inside(path, k))
+        members[owner].append(task)
+    if facts.memcg_walk != "tree":
+        return sorted((t for tasks in members.values() for t in tasks), key=scan_order_key)
+    order = sorted(inside, key=lambda m: _tree_key(m.path, by_path))
+    return [task for memcg in order for task in _own_order(memcg, members[memcg.path])]
+
+
+def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ...]:
+    """Return the creation order of each ancestor from the top: sorting by it is pre-order."""
+    parts = [part for part in path.split("/") if part]
+    prefixes = ["/" + "/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    return tuple(((by_path[p].creation_order or 0) if p in by_path else 0, p) for p in prefixes)
+
+
+def _own_order(memcg: Memcg, tasks: list[Task]) -> list[Task]:
+    """Order one cgroup's tasks as it lists them; v1 lists by pid, so start time is the guess."""
+    if memcg.version == 1 or memcg.pids is None:
+        return sorted(tasks, key=scan_order_key)
+    place = {pid: index for index, pid in enumerate(memcg.pids)}
+    return sorted(tasks, key=lambda t: (place.get(t.pid, len(place)), scan_order_key(t)))

@@ -1,0 +1,150 @@
+"""Who is passed over, which score a task gets in a scope, and which of equals is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..snapshot import Machine, Task
+from .badness import OOM_SCORE_ADJ_MIN, badness_formula, badness_range, oom_score_formula
+from .eras import Era
+from .scope import Scope
+from .usage import usage_reader
+
+CAP_SYS_ADMIN = 1 << 21
+
+
+class Score(NamedTuple):
+    """A task's badness in one scope, in pages (thousandths before 3.5).
+
+    ``badness`` is None for a task that can't be killed (``why_not`` says why) and for one
+    whose memory could not be read (``low`` and ``high`` then bound it). Where the killer reads
+    counters that userland sees only nearly, ``low`` and ``high`` bound the kernel's own value.
+    """
+
+    task: Task
+    badness: int | None
+    low: int | None
+    high: int | None
+    oom_score: int | None
+    oom_score_low: int | None
+    oom_score_high: int | None
+    why_not: str | None
+
+    @property
+    def killable(self) -> bool:
+        """Tell whether the kernel may choose this task."""
+        return self.why_not is None
+
+
+def why_unkillable(task: Task, init_is_pid_1: bool) -> str | None:
+    """Return why the kernel never chooses this task, or None (2.6.36 and newer).
+
+    Source: oom_unkillable_task() and oom_badness() in mm/oom_kill.c.
+    """
+    if task.kernel_thread:
+        return "kernel thread"
+    if task.pid == 1 and init_is_pid_1:
+        return "init"
+    if task.has_mm is False:
+        return "no memory (zombie)" if task.state in ("Z", "X") else "no memory map"
+    if task.oom_score_adj == OOM_SCORE_ADJ_MIN:
+        return "oom_score_adj -1000"
+    if task.passed_over:
+        return "passed over (vfork, or already reaped)"
+    return None
+
+
+class Scorer:
+    """Scores tasks under one era in one scope."""
+
+    def __init__(self, era: Era, scope: Scope, machine: Machine) -> None:
+        facts, bits = era.facts, machine.word_bits
+        # oom_score always divides by the machine's RAM plus swap, whatever the scope.
+        self._machine_pages = machine.totalpages or scope.totalpages
+        self._facts = facts
+        self._badness = badness_formula(facts, scope.totalpages, bits)
+        self._machine_badness = badness_formula(facts, self._machine_pages, bits)
+        self._printed = oom_score_formula(facts, self._machine_pages, bits)
+        self._usage = usage_reader(facts, machine)
+        self._init_is_pid_1 = machine.init_pid_namespace is not False
+        self._bonus = facts.root_bonus != "none"
+        self._machine_wide = self._machine_pages == scope.totalpages
+
+    def score(self, task: Task) -> Score:
+        """Return the task's score, with the bounds of what can't be seen from userland."""
+        why_not = why_unkillable(task, self._init_is_pid_1)
+        if why_not is not None:
+            return Score(task, None, None, None, 0, 0, 0, why_not)
+        usage, adj = self._usage(task), task.oom_score_adj
+        if usage is None or adj is None:
+            return self._unknown(task)
+        root = self._bonus and has_root_bonus(task)
+        pages, low, high = usage
+        points = self._badness(pages, adj, root)
+        printed = self._oom_score(pages, adj, root, points)
+        if low == high:
+            return Score(task, points, points, points, printed, printed, printed, None)
+        low_points, high_points = self._badness(low, adj, root), self._badness(high, adj, root)
+        return Score(
+            task,
+            points,
+            low_points,
+            high_points,
+            printed,
+            self._oom_score(low, adj, root, low_points),
+            self._oom_score(high, adj, root, high_points),
+            None,
+        )
+
+    def with_pages(self, task: Task, more_pages: int) -> int | None:
+        """Return the badness of ``task`` if it used ``more_pages`` more; None where unknown."""
+        usage, adj = self._usage(task), task.oom_score_adj
+        if usage is None or adj is None:
+            return None
+        return self._badness(usage[0] + more_pages, adj, has_root_bonus(task))
+
+    def _oom_score(self, pages: int, adj: int, root: bool, points: int) -> int:
+        """Return /proc/PID/oom_score, which knows nothing of cgroup limits."""
+        if not self._machine_wide:
+            points = self._machine_badness(pages, adj, root)
+        return self._printed(points)
+
+    def _unknown(self, task: Task) -> Score:
+        """Bound a task whose memory can't be read by the kernel's own printed score."""
+        printed, bounds = task.kernel_oom_score, None
+        if printed is not None and self._machine_wide:
+            bounds = badness_range(self._facts, printed, self._machine_pages)
+        low, high = bounds or (None, None)
+        return Score(task, None, low, high, None, printed, printed, None)
+
+
+def has_root_bonus(task: Task) -> bool:
+    """Tell whether the era's root bonus, if it has one, goes to this task.
+
+    Effective CAP_SYS_ADMIN in the initial user namespace; an unknown namespace counts as it.
+    """
+    return bool((task.cap_effective or 0) & CAP_SYS_ADMIN) and task.in_init_userns is not False
+
+
+def in_order_of_choice(scores: Iterable[Score], *, last_wins: bool) -> list[Score]:
+    """Return scores (given in scan order) with the kernel's choice first.
+
+    Among equals the earlier or the later of the scan goes first, as the era has it; tasks that
+    can't be killed come last. A task of unknown memory stands in the middle of its bounds.
+    """
+    listed = list(scores)
+    if last_wins:
+        listed.reverse()
+    listed.sort(key=_choice_key, reverse=True)
+    return listed
+
+
+def _choice_key(score: Score) -> tuple[int, int]:
+    if score.why_not is not None:
+        return (0, 0)
+    if score.badness is not None:
+        return (1, score.badness)
+    if score.low is None or score.high is None:
+        return (1, 0)
+    return (1, (score.low + score.high) // 2)

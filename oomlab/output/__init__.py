@@ -1,0 +1,1 @@
+"""Tables declare their columns once; renderers turn them into text, JSON, CSV and Markdown."""

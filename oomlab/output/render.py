@@ -1,0 +1,150 @@
+"""Turn tables into text: for people, for spreadsheets, for documents."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .escape import cut, harmless_cell, printable, width
+from .tables import Column, Table
+
+_GAP = 2
+_FLEXIBLE_MINIMUM = 12
+"""Columns are left out before a name is cut to less than this."""
+
+
+class Screen(NamedTuple):
+    """Where output goes: ``columns`` is None where there is no width to keep to."""
+
+    columns: int | None = None
+    colour: bool = False
+
+
+def render_table(table: Table[Any], screen: Screen) -> str:
+    """Render for people, fitted to the screen."""
+    from tabulate import tabulate
+
+    columns, left_out = _fitting(table, screen)
+    body = _cells(columns, table.rows, screen)
+    lines = [*table.heading]
+    if table.heading and table.rows:
+        lines.append("")
+    if table.rows:
+        text = tabulate(
+            body,
+            headers=[column.header for column in columns],
+            tablefmt="plain",
+            disable_numparse=True,
+            colalign=["left" if column.left else "right" for column in columns],
+        )
+        lines += _coloured(text.splitlines(), table, screen)
+    if left_out:
+        names = ", ".join(column.name for column in left_out)
+        lines += ["", f"Not shown for lack of width: {names}."]
+    lines += table.footer
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def render_markdown(table: Table[Any], screen: Screen) -> str:  # noqa: ARG001
+    """Render as a Markdown table with the heading above it."""
+    from tabulate import tabulate
+
+    body = [[_markdown_cell(c.text(row)) for c in table.columns] for row in table.rows]
+    text = tabulate(
+        body,
+        headers=[column.header for column in table.columns],
+        tablefmt="github",
+        disable_numparse=True,
+        colalign=["left" if c.left else "right" for c in table.columns] if body else None,
+    )
+    heading = "\n".join(f"{_markdown_cell(line)}  " for line in table.heading)
+    return f"{heading}\n\n{text}\n" if heading else f"{text}\n"
+
+
+def render_csv(table: Table[Any], screen: Screen) -> str:  # noqa: ARG001
+    """Render machine values as CSV with a header line; unknown is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.csv_name for column in table.columns])
+    for row in table.rows:
+        writer.writerow([_csv_cell(column.value(row)) for column in table.columns])
+    return out.getvalue()
+
+
+FORMATS: dict[str, Callable[[Table[Any], Screen], str]] = {
+    "table": render_table,
+    "csv": render_csv,
+    "markdown": render_markdown,
+}
+"""Renderers of tables by name; ``json`` is rendered from a document by render_json()."""
+
+
+def render_json(document: Any) -> str:
+    """Render a document of dicts and lists as indented ASCII JSON."""
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _csv_cell(value: Any) -> Any:
+    return harmless_cell(value) if isinstance(value, str) else value
+
+
+def _markdown_cell(text: str) -> str:
+    escaped = printable(text)
+    for char in "\\|<>`*_[]":
+        escaped = escaped.replace(char, f"\\{char}")
+    return escaped
+
+
+def _cells(columns: Sequence[Column[Any]], rows: Sequence[Any], screen: Screen) -> list[list[str]]:
+    body = [[printable(column.text(row)) for column in columns] for row in rows]
+    if screen.columns is None:
+        return body
+    spare = screen.columns - sum(_widths(columns, body)) - _GAP * (len(columns) - 1)
+    for index, column in enumerate(columns):
+        if column.flexible and spare < 0:
+            widest = max(width(cells[index]) for cells in body)
+            room = max(widest + spare, 1)
+            for cells in body:
+                cells[index] = cut(cells[index], room)
+            spare += widest - room
+    return body
+
+
+def _widths(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max([width(column.header), *(width(cells[index]) for cells in body)])
+        for index, column in enumerate(columns)
+    ]
+
+
+def _fitting(table: Table[Any], screen: Screen) -> tuple[list[Column[Any]], list[Column[Any]]]:
+    """Return the columns that fit the screen and those left out, the least needed first."""
+    columns, left_out = list(table.columns), []
+    if screen.columns is None or table.fixed:
+        return columns, []
+    body = [[printable(column.text(row)) for column in columns] for row in table.rows]
+    needed = {
+        column.name: min(size, _FLEXIBLE_MINIMUM) if column.flexible else size
+        for column, size in zip(columns, _widths(columns, body), strict=True)
+    }
+    while sum(needed[c.name] + _GAP for c in columns) - _GAP > screen.columns:
+        droppable = [column for column in columns if column.keep < 9]
+        if not droppable:
+            break
+        least = min(droppable, key=lambda column: column.keep)
+        columns.remove(least)
+        left_out.append(least)
+    return columns, left_out
+
+
+def _coloured(lines: list[str], table: Table[Any], screen: Screen) -> list[str]:
+    if not screen.colour:
+        return lines
+    bold, red, plain = "\x1b[1m", "\x1b[31m", "\x1b[0m"
+    shown = [f"{bold}{lines[0].rstrip()}{plain}"]
+    for index, line in enumerate(lines[1:]):
+        shown.append(f"{red}{line.rstrip()}{plain}" if index in table.marked else line)
+    return shown

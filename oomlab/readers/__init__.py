@@ -1,0 +1,1 @@
+"""Readers make snapshots: ``read_*`` touches files, ``parse_*`` makes values of their text."""

@@ -1,0 +1,64 @@
+"""Split a scan over forked processes: /proc is read as fast as there are CPUs to read it.
+
+Plain os.fork() and marshal: multiprocessing would take longer to import than it saves.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+
+class Part(NamedTuple):
+    """What one worker found: plain tuples that marshal can carry."""
+
+    rows: list[tuple[Any, ...]]
+    notes: list[tuple[Any, ...]]
+
+
+def start_parts(
+    names: Sequence[str], scan: Callable[[Sequence[str]], Part], workers: int
+) -> Callable[[], list[Part]]:
+    """Start ``workers`` processes that scan ``names``; the function returned awaits them.
+
+    A part whose process fails is scanned again here, so that its error is raised here.
+    Not for a program with threads: it forks.
+    """
+    size = max(1, -(-len(names) // workers))
+    parts = [names[start : start + size] for start in range(0, len(names), size)]
+    children = [_start(part, scan) for part in parts]
+
+    def finish() -> list[Part]:
+        found = []
+        for part, (pid, pipe) in zip(parts, children, strict=True):
+            result = _finish(pid, pipe)
+            found.append(scan(part) if result is None else result)
+        return found
+
+    return finish
+
+
+def _start(part: Sequence[str], scan: Callable[[Sequence[str]], Part]) -> tuple[int, int]:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    status = 1
+    try:
+        os.close(reading)
+        with os.fdopen(writing, "wb") as pipe:
+            marshal.dump(tuple(scan(part)), pipe)
+        status = 0
+    finally:
+        # Not sys.exit(): the parent's buffers and handlers are not ours to run.
+        os._exit(status)
+
+
+def _finish(pid: int, pipe: int) -> Part | None:
+    with os.fdopen(pipe, "rb") as stream:
+        data = stream.read()
+    _, status = os.waitpid(pid, 0)
+    return Part(*marshal.loads(data)) if status == 0 else None

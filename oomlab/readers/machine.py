@@ -1,0 +1,211 @@
+"""The machine as a whole: memory totals, CPUs, nodes, the vm.* settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..snapshot import Gap, Machine, Node
+from ..units import kib_to_pages
+
+SYSCTLS = (
+    "oom_kill_allocating_task",
+    "panic_on_oom",
+    "oom_dump_tasks",
+    "overcommit_memory",
+    "overcommit_ratio",
+    "overcommit_kbytes",
+    "min_free_kbytes",
+    "swappiness",
+)
+"""Files of /proc/sys/vm that are kept as integers, each under its own name."""
+
+_INIT_PID_NAMESPACE = "pid:[4026531836]"
+"""The initial pid namespace has this fixed number (PROC_PID_INIT_INO)."""
+
+
+def read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
+    """Read the machine behind a /proc. Raises SourceError where there is no meminfo."""
+    page_size = os.sysconf("SC_PAGE_SIZE")
+    try:
+        meminfo = parse_meminfo((root / "meminfo").read_bytes(), page_size)
+    except OSError as error:
+        raise SourceError(
+            f"{root}/meminfo: {error.strerror}; oomlab needs Linux and a mounted /proc "
+            "(or a snapshot: --from FILE)"
+        ) from error
+    gaps: list[Gap] = []
+    replaced = _is_replaced(root, "meminfo")
+    if replaced:
+        # lxcfs and its like put a container's limits there; the kernel's totals are sysinfo's.
+        meminfo |= _read_sysinfo(page_size)
+        gaps.append(Gap(what="meminfo", why="something is mounted over it; used sysinfo(2)"))
+    zones = _read_optional(root / "zoneinfo", gaps)
+    vmstat = _read_optional(root / "vmstat", gaps)
+    release = _read_optional(root / "sys/kernel/osrelease", gaps)
+    inside = _sees_global_init(root)
+    if inside is False:
+        gaps.append(Gap(what="processes", why="this is a container's /proc: others are not seen"))
+    return Machine(
+        page_size=page_size,
+        word_bits=64 if os.sysconf("SC_LONG_BIT") == 64 else 32,
+        release=release.decode("ascii", "replace").strip() if release else None,
+        cpus=_online_cpus(root),
+        nodes=parse_zoneinfo(zones) if zones else None,
+        swapped_out_pages=parse_swapped_out(vmstat) if vmstat else None,
+        uptime_seconds=_read_uptime(root),
+        init_pid_namespace=inside,
+        meminfo_replaced=replaced,
+        **meminfo,
+        **_read_sysctls(root, gaps),
+    ), tuple(gaps)
+
+
+def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
+    """Return Machine's fields out of /proc/meminfo; its kB are exact multiples of a page.
+
+    Raises SourceError where MemTotal or SwapTotal is missing.
+    """
+    found = dict(re.findall(rb"^(MemTotal|SwapTotal|MemAvailable): +(\d+) kB$", text, re.MULTILINE))
+    if b"MemTotal" not in found or b"SwapTotal" not in found:
+        raise SourceError("meminfo has no MemTotal or no SwapTotal line")
+    names = {
+        b"MemTotal": "ram_pages",
+        b"SwapTotal": "swap_pages",
+        b"MemAvailable": "available_pages",
+    }
+    return {names[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
+
+
+def parse_zoneinfo(text: bytes) -> tuple[Node, ...] | None:
+    """Return each NUMA node's spanned, present and managed pages out of /proc/zoneinfo."""
+    totals: dict[int, dict[bytes, int]] = {}
+    node = None
+    for line in text.splitlines():
+        words = line.split()
+        if line.startswith(b"Node ") and len(words) >= 2:
+            node = totals.setdefault(int(words[1].rstrip(b",")), {})
+        elif (
+            node is not None
+            and len(words) == 2
+            and words[0] in (b"spanned", b"present", b"managed")
+        ):
+            node[words[0]] = node.get(words[0], 0) + int(words[1])
+    if not totals:
+        return None
+    return tuple(
+        Node(
+            number=number,
+            spanned_pages=pages.get(b"spanned", 0),
+            present_pages=pages.get(b"present", 0),
+            managed_pages=pages.get(b"managed"),
+        )
+        for number, pages in sorted(totals.items())
+    )
+
+
+def parse_swapped_out(text: bytes) -> int:
+    """Return the pages ever swapped out, to a device, to zswap or as zero-filled pages."""
+    found = re.findall(rb"^(?:pswpout|zswpout|swpout_zero) (\d+)$", text, re.MULTILINE)
+    return sum(map(int, found))
+
+
+def _is_replaced(root: Path, name: str) -> bool:
+    """Tell whether another file system is mounted over a file of ``root``."""
+    try:
+        return (root / name).stat().st_dev != root.stat().st_dev
+    except OSError:
+        return False
+
+
+def _read_sysinfo(page_size: int) -> dict[str, int]:
+    """Ask sysinfo(2) for the totals; MemAvailable is then unknown, for it was faked too."""
+    import ctypes
+
+    class Sysinfo(ctypes.Structure):
+        _fields_ = (
+            ("uptime", ctypes.c_long),
+            ("loads", ctypes.c_ulong * 3),
+            ("totalram", ctypes.c_ulong),
+            ("freeram", ctypes.c_ulong),
+            ("sharedram", ctypes.c_ulong),
+            ("bufferram", ctypes.c_ulong),
+            ("totalswap", ctypes.c_ulong),
+            ("freeswap", ctypes.c_ulong),
+            ("procs", ctypes.c_ushort),
+            ("pad", ctypes.c_ushort),
+            ("totalhigh", ctypes.c_ulong),
+            ("freehigh", ctypes.c_ulong),
+            ("mem_unit", ctypes.c_uint),
+            ("reserved", ctypes.c_char * 64),
+        )
+
+    info = Sysinfo()
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+    if libc.sysinfo(ctypes.byref(info)) != 0:
+        raise SourceError(f"sysinfo(2): {os.strerror(ctypes.get_errno())}")
+    return {
+        "ram_pages": info.totalram * info.mem_unit // page_size,
+        "swap_pages": info.totalswap * info.mem_unit // page_size,
+    }
+
+
+def _online_cpus(root: Path) -> int | None:
+    """Count the CPUs that are online: the bound of the per-CPU counters grows with them."""
+    if _is_replaced(root, "stat"):
+        return os.cpu_count()
+    try:
+        found = len(re.findall(rb"^cpu\d+ ", (root / "stat").read_bytes(), re.MULTILINE))
+    except OSError:
+        return None
+    return found or None
+
+
+def _sees_global_init(root: Path) -> bool | None:
+    """Tell whether pid 1 here is the global init, which the OOM killer never chooses."""
+    try:
+        # Only the initial pid namespace shows the kernel's own threads, pid 2 first.
+        if b") " in (kthreadd := (root / "2" / "stat").read_bytes()):
+            words = kthreadd.rpartition(b")")[2].split()
+            if len(words) > 6 and words[1] == b"0" and int(words[6]) & 0x00200000:
+                return True
+    except (OSError, ValueError):
+        pass
+    try:
+        # hidepid may hide pid 2 even there; this link of our own can always be read.
+        own = str((root / "self" / "ns" / "pid").readlink())
+    except OSError:
+        return None
+    return own == _INIT_PID_NAMESPACE
+
+
+def _read_uptime(root: Path) -> int | None:
+    try:
+        return int((root / "uptime").read_bytes().split(b".")[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _read_sysctls(root: Path, gaps: list[Gap]) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for name in SYSCTLS:
+        text = _read_optional(root / "sys/vm" / name, gaps)
+        try:
+            found[name] = int(text) if text else None
+        except ValueError:
+            found[name] = None
+    return found
+
+
+def _read_optional(path: Path, gaps: list[Gap]) -> bytes | None:
+    """Read a file that some kernels lack (silently None) or may forbid (a gap)."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        gaps.append(Gap(what=str(path), why=error.strerror or str(error)))
+        return None

@@ -1,0 +1,200 @@
+"""Snapshots as JSON: ``oomlab.snapshot/1``, plain or compressed; see docs/snapshot.md.
+
+Reading trusts nothing: every field's type and range is checked, unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import lzma
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from ..errors import SnapshotFormatError, SourceError
+from ..snapshot import Gap, Machine, Memcg, Node, Snapshot, Task
+
+SCHEMA = "oomlab.snapshot/1"
+MAX_BYTES = 1 << 30
+"""Refuse to unpack more: a million processes take about half of it."""
+
+_MAX_INT = 1 << 63
+_MAGIC_BYTES = 6
+_RECORDS = (Machine, Node, Task, Memcg, Gap)
+_ALL_RECORDS = (Snapshot, *_RECORDS)
+
+
+def dump_snapshot(snapshot: Snapshot) -> bytes:
+    """Return the snapshot as JSON text; fields that are unknown (None) are left out."""
+    body = {"schema": SCHEMA} | _as_json(snapshot)
+    return (json.dumps(body, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Write a snapshot to a file, packed where its name ends in .gz or .xz.
+
+    The file is readable by its owner only: command lines hold secrets. Raises SourceError.
+    """
+    data = pack(dump_snapshot(snapshot), path.name)
+    try:
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+
+
+def pack(data: bytes, name: str) -> bytes:
+    """Compress by the ending of a file's name."""
+    if name.endswith(".gz"):
+        return gzip.compress(data, mtime=0)
+    return lzma.compress(data) if name.endswith(".xz") else data
+
+
+def read_text(path: Path | None) -> bytes:
+    """Return a file's bytes (standard input's for None), unpacked where they are gzip or xz.
+
+    Raises SourceError, also for one that unpacks to more than MAX_BYTES.
+    """
+    name = "standard input" if path is None else str(path)
+    try:
+        if path is None:
+            return unpack(sys.stdin.buffer, name)  # type: ignore[arg-type]  # buffered
+        with path.open("rb") as stream:
+            return unpack(stream, name)
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror or error}") from error
+    except (EOFError, lzma.LZMAError) as error:
+        raise SnapshotFormatError(f"{name}: damaged or cut compressed file ({error})") from error
+
+
+def unpack(stream: io.BufferedIOBase, name: str) -> bytes:
+    """Read a stream whole, unpacking gzip and xz by their first bytes."""
+    start = stream.read(_MAGIC_BYTES)
+    data = start + stream.read(MAX_BYTES + 1 - len(start))
+    if start.startswith(b"\x1f\x8b"):
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            data = packed.read(MAX_BYTES + 1)
+    elif start == b"\xfd7zXZ\x00":
+        with lzma.LZMAFile(io.BytesIO(data)) as packed_xz:
+            data = packed_xz.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise SnapshotFormatError(f"{name}: larger than {MAX_BYTES} bytes unpacked")
+    return data
+
+
+def parse_json(data: bytes, name: str) -> dict[str, Any]:
+    """Parse a JSON object. Raises SnapshotFormatError for anything else, however hostile."""
+    try:
+        body = json.loads(data)
+    except RecursionError:
+        raise SnapshotFormatError(f"{name}: nested too deeply to be a snapshot") from None
+    except ValueError as error:
+        raise SnapshotFormatError(f"{name}: not JSON ({str(error)[:80]})") from None
+    if not isinstance(body, dict):
+        raise SnapshotFormatError(f"{name}: not a JSON object")
+    return body
+
+
+def parse_snapshot(body: dict[str, Any], name: str = "snapshot") -> Snapshot:
+    """Make a Snapshot of parsed JSON. Raises SnapshotFormatError naming the field."""
+    schema = body.get("schema")
+    if schema != SCHEMA:
+        shown = repr(schema)[:40] if schema is not None else "no schema field"
+        raise SnapshotFormatError(f"{name}: {shown}; this oomlab reads {SCHEMA}")
+    snapshot: Snapshot = _record(Snapshot, {k: v for k, v in body.items() if k != "schema"}, name)
+    if snapshot.machine.page_size not in _PAGE_SIZES:
+        raise SnapshotFormatError(f"{name}: page_size {snapshot.machine.page_size} is no page size")
+    pids = {task.pid for task in snapshot.tasks}
+    if len(pids) != len(snapshot.tasks):
+        raise SnapshotFormatError(f"{name}: a pid stands in it twice")
+    return snapshot
+
+
+_PAGE_SIZES = frozenset(1 << bits for bits in range(10, 21))
+
+
+def _as_json(value: Any) -> Any:
+    if type(value) in _ALL_RECORDS:
+        # Skip what loading would fill in by itself, but keep a None that is not the default.
+        return {
+            name: _as_json(getattr(value, name))
+            for name, default in _fields(type(value)).items()
+            if getattr(value, name) != default
+        }
+    if isinstance(value, tuple):
+        return [_as_json(item) for item in value]
+    return value
+
+
+def _fields(kind: type[Any]) -> dict[str, Any]:
+    """Return each field's default; MISSING for one that must be given."""
+    if issubclass(kind, tuple):
+        return {name: kind._field_defaults.get(name, MISSING) for name in kind._fields}  # type: ignore[attr-defined]
+    return {f.name: f.default for f in fields(kind)}
+
+
+def _record(kind: type[Any], body: Any, where: str) -> Any:
+    if not isinstance(body, dict):
+        raise SnapshotFormatError(f"{where}: not an object")
+    checks = _checks(kind)
+    for name in body:
+        if name not in checks:
+            raise SnapshotFormatError(f"{where}: unknown field {str(name)[:40]!r}")
+    for name, default in _fields(kind).items():
+        if default is MISSING and name not in body:
+            raise SnapshotFormatError(f"{where}: field {name!r} is missing")
+    return kind(**{name: checks[name](value, f"{where}: {name}") for name, value in body.items()})
+
+
+_Check = Callable[[Any, str], Any]
+_checks_of: dict[type[Any], dict[str, _Check]] = {}
+
+
+def _checks(kind: type[Any]) -> dict[str, _Check]:
+    """Return a check for each field of a record, made once of its type hints."""
+    if kind not in _checks_of:
+        hints = get_type_hints(kind)
+        _checks_of[kind] = {name: _check_of(hints[name]) for name in _fields(kind)}
+    return _checks_of[kind]
+
+
+def _check_of(hint: Any) -> _Check:
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = _check_of(next(arg for arg in get_args(hint) if arg is not types.NoneType))
+        return lambda value, where: None if value is None else inner(value, where)
+    if get_origin(hint) is tuple:
+        return _tuple_check(get_args(hint))
+    if hint in _RECORDS:
+        return lambda value, where: _record(hint, value, where)
+    return lambda value, where: _plain(hint, value, where)
+
+
+def _tuple_check(arguments: tuple[Any, ...]) -> _Check:
+    endless = arguments[-1] is Ellipsis
+    checks = [_check_of(argument) for argument in arguments if argument is not Ellipsis]
+
+    def check(value: Any, where: str) -> tuple[Any, ...]:
+        if not isinstance(value, list) or (not endless and len(value) != len(checks)):
+            raise SnapshotFormatError(f"{where}: not a list of the right length")
+        items = (
+            zip(checks * len(value), value, strict=False)
+            if endless
+            else zip(checks, value, strict=True)
+        )
+        return tuple(one(item, f"{where}[{index}]") for index, (one, item) in enumerate(items))
+
+    return check
+
+
+def _plain(hint: type[Any], value: Any, where: str) -> Any:
+    # bool is an int to Python; here neither may stand for the other.
+    if type(value) is not hint:
+        raise SnapshotFormatError(f"{where}: {repr(value)[:40]} is not {hint.__name__}")
+    if hint is int and not -_MAX_INT <= value < _MAX_INT:
+        raise SnapshotFormatError(f"{where}: number out of range")
+    return value

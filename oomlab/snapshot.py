@@ -1,0 +1,182 @@
+"""The one value: a machine as the OOM killer would see it, immutable, memory in pages.
+
+``None`` always means that the source does not say; it is never shown or counted as 0.
+Records are named tuples: a machine has tens of thousands of tasks, and a frozen dataclass takes
+20 times as long to make and 7 times as long to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Task(NamedTuple):
+    """One process (thread group), with what its badness depends on.
+
+    ``kernel_oom_score`` is the kernel's own /proc/PID/oom_score: a witness, never an input.
+    """
+
+    pid: int
+    comm: str
+    ppid: int | None = None
+    state: str | None = None
+    start_ticks: int | None = None
+    """Start time since boot in units of USER_HZ (1/100 s): /proc/PID/stat field 22."""
+    kernel_thread: bool = False
+    has_mm: bool | None = None
+    """Whether some thread still owns a memory map; None where that could not be read."""
+    oom_score_adj: int | None = None
+    rss_pages: int | None = None
+    """VmRSS of status, which is also statm's second field."""
+    rss_stat_pages: int | None = None
+    """stat field 24; differs from ``rss_pages`` where only one of them is an exact sum."""
+    swap_pages: int | None = None
+    pagetable_bytes: int | None = None
+    """VmPTE: all levels from 4.15 on, the last level only before."""
+    pmd_bytes: int | None = None
+    """VmPMD, which only 4.0 to 4.14 print."""
+    kernel_oom_score: int | None = None
+    oom_adj: int | None = None
+    uid: int | None = None
+    euid: int | None = None
+    user: str | None = None
+    nice: int | None = None
+    threads: int | None = None
+    cpu_ticks: int | None = None
+    """User plus system time of the thread group in USER_HZ: stat fields 14 + 15."""
+    flags: int | None = None
+    """PF_* flags: stat field 9."""
+    rss_anon_pages: int | None = None
+    rss_file_pages: int | None = None
+    rss_shmem_pages: int | None = None
+    total_vm_pages: int | None = None
+    cap_effective: int | None = None
+    in_init_userns: bool | None = None
+    mems_allowed: str | None = None
+    cgroups: tuple[tuple[str, str], ...] | None = None
+    """(controllers, path) in /proc/PID/cgroup's order; controllers is "" for cgroup v2."""
+    cmdline: tuple[str, ...] | None = None
+    passed_over: bool = False
+    """The kernel showed that it passes the task over although nothing visible says why:
+    a vfork in progress or a memory map already reaped (MMF_OOM_SKIP)."""
+
+    def cgroup_path(self, controller: str) -> str | None:
+        """Return the task's path in the hierarchy of ``controller`` ("" for cgroup v2)."""
+        for controllers, path in self.cgroups or ():
+            if controller in controllers.split(","):
+                return path
+        return None
+
+
+class Node(NamedTuple):
+    """One NUMA node: pages it spans with holes, pages present, pages handed to the allocator."""
+
+    number: int
+    spanned_pages: int
+    present_pages: int
+    managed_pages: int | None = None
+
+
+class Machine(NamedTuple):
+    """What is true of the whole machine; any field may be unknown but the page size."""
+
+    page_size: int
+    word_bits: int = 64
+    release: str | None = None
+    ram_pages: int | None = None
+    """MemTotal, which is the kernel's totalram_pages."""
+    swap_pages: int | None = None
+    """SwapTotal, which is the kernel's total_swap_pages unless a swapoff is running."""
+    available_pages: int | None = None
+    swapped_out_pages: int | None = None
+    """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
+    cpus: int | None = None
+    """Online CPUs, from which the error of the per-CPU counters follows."""
+    nodes: tuple[Node, ...] | None = None
+    uptime_seconds: int | None = None
+    init_pid_namespace: bool | None = None
+    """Whether pid 1 of this view is the global init; False inside a container."""
+    meminfo_replaced: bool | None = None
+    """Something is mounted over meminfo (lxcfs): the totals are sysinfo(2)'s instead."""
+    oom_kill_allocating_task: int | None = None
+    panic_on_oom: int | None = None
+    oom_dump_tasks: int | None = None
+    overcommit_memory: int | None = None
+    overcommit_ratio: int | None = None
+    overcommit_kbytes: int | None = None
+    min_free_kbytes: int | None = None
+    swappiness: int | None = None
+
+    @property
+    def totalpages(self) -> int | None:
+        """RAM plus swap: what oom_score and a machine-wide OOM divide by."""
+        if self.ram_pages is None or self.swap_pages is None:
+            return None
+        return self.ram_pages + self.swap_pages
+
+
+class Memcg(NamedTuple):
+    """One memory cgroup. Limits in pages; None is unknown, ``UNLIMITED_PAGES`` is no limit."""
+
+    path: str
+    version: int
+    limit_pages: int | None = None
+    swap_limit_pages: int | None = None
+    """memory.swap.max (v2)."""
+    memsw_limit_pages: int | None = None
+    """memory.memsw.limit_in_bytes (v1)."""
+    usage_pages: int | None = None
+    swap_usage_pages: int | None = None
+    swappiness: int | None = None
+    """memory.swappiness (v1)."""
+    oom_group: bool | None = None
+    oom_kills: int | None = None
+    creation_order: int | None = None
+    """The directory's inode number: grows with creation, and siblings are walked by it."""
+    pids: tuple[int, ...] | None = None
+    """cgroup.procs; on v2 that is the very order in which the kernel walks the members."""
+
+
+UNLIMITED_PAGES = (1 << 63) - 1
+"""A limit that is off. The kernel's own value depends on its page size; all are this large."""
+
+
+class Gap(NamedTuple):
+    """Something that could not be read: what, why, and of which processes."""
+
+    what: str
+    why: str
+    pids: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.pids:
+            return f"{self.what}: {self.why}"
+        shown = ", ".join(map(str, self.pids[:3])) + (", ..." if len(self.pids) > 3 else "")
+        noun = "process" if len(self.pids) == 1 else "processes"
+        return f"{self.what} of {len(self.pids)} {noun} ({shown}): {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A machine, its tasks in the kernel's scan order (order decides ties), its memory cgroups."""
+
+    machine: Machine
+    tasks: tuple[Task, ...]
+    memcgs: tuple[Memcg, ...] | None = None
+    taken_at: str | None = None
+    """ISO 8601 time in UTC."""
+    source: str = ""
+    gaps: tuple[Gap, ...] = field(default=())
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+
+def scan_order_key(task: Task) -> tuple[int, int]:
+    """Sort tasks into the global list's order: by start time, equal ticks by pid.
+
+    Equal start ticks across a wrap of the pid counter can't be told apart from userland.
+    """
+    return (task.start_ticks if task.start_ticks is not None else 0, task.pid)

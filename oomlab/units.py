@@ -1,0 +1,64 @@
+"""Pages, kB, bytes and human sizes: the only module that knows 1024."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InputError
+
+KIB = 1024
+_SUFFIXES = "KMGTPE"
+_SIZE = re.compile(
+    r"(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<suffix>[KMGTPE]?)(?:i?B)?", re.IGNORECASE
+)
+
+
+def kib_to_pages(kib: int, page_size: int) -> int:
+    """Return whole pages in ``kib`` KiB; the kernel prints exact multiples of the page size."""
+    return kib * KIB // page_size
+
+
+def bytes_to_pages(size_bytes: int, page_size: int) -> int:
+    """Return the pages that hold ``size_bytes``: memory is handed out whole, so round up."""
+    return -(-size_bytes // page_size)
+
+
+def human(size_bytes: int) -> str:
+    """Return a size as ``ls -h`` shows it: powers of 1024, one decimal below ten.
+
+    >>> human(0), human(4096), human(3_435_973_837), human(-1_610_612_736)
+    ('0', '4.0K', '3.2G', '-1.5G')
+    """
+    sign = "-" if size_bytes < 0 else ""
+    size = abs(size_bytes)
+    if size < KIB:
+        return f"{sign}{size}"
+    scaled = float(size)
+    for suffix in _SUFFIXES:
+        scaled /= KIB
+        # 1023.6 would print as the five characters "1024K": go on to the next unit.
+        if scaled < KIB - 0.5 or suffix == _SUFFIXES[-1]:
+            break
+    return f"{sign}{scaled:.1f}{suffix}" if scaled < 9.95 else f"{sign}{scaled:.0f}{suffix}"
+
+
+def parse_size(text: str, *, signed: bool = False) -> int:
+    """Return the bytes in ``text``: ``8G``, ``512MiB``, ``1.5g``, ``4096``.
+
+    Units are powers of 1024 whatever they are called, as in docker and systemd; a plain
+    number is bytes. With ``signed``, ``+2G`` and ``-2G`` are read too.
+
+    Raises InputError where ``text`` is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match["sign"] and not signed):
+        example = "+2G or -512M" if signed else "8G, 512M or 4096"
+        raise InputError(f"{text!r} is not a size (write for example {example})")
+    power = _SUFFIXES.index(match["suffix"].upper()) + 1 if match["suffix"] else 0
+    whole, _, fraction = match["number"].partition(".")
+    if len(match["number"]) > 30:
+        raise InputError(f"{text[:40]!r} is too large to be a size")
+    # Integers throughout: a float would lose bytes from 8 PiB on.
+    numerator = int(whole + fraction) if whole + fraction else 0
+    size: int = numerator * KIB**power // 10 ** len(fraction)
+    return -size if match["sign"] == "-" else size
