@@ -69,7 +69,7 @@ def grow(snapshot: Snapshot, *, pid: int, more_bytes: int) -> Snapshot:
             raise InputError(f"the RSS of process {pid} is unknown; set it with --rss")
         return {
             name: _grown(value, more, task)
-            for name in ("rss_pages", "rss_stat_pages")
+            for name in ("rss_pages", "rss_stat_pages", "total_vm_pages")
             if (value := getattr(task, name)) is not None
         } | {"rss_anon_pages": _anon_after(task, more)}
 
@@ -109,6 +109,9 @@ def add_task(snapshot: Snapshot, *, comm: str, rss_bytes: int, oom_score_adj: in
         rss_anon_pages=pages,
         rss_file_pages=0,
         rss_shmem_pages=0,
+        total_vm_pages=pages,
+        threads=1,
+        cpu_ticks=0,
         swap_pages=0,
         pagetable_bytes=0,
         pmd_bytes=0,
