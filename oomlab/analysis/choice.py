@@ -11,7 +11,7 @@ from ..kernel.sacrifice import (
     group_of,
     is_protected_by_partner,
     kill_is_refused,
-    partners_killed,
+    partners,
 )
 from ..kernel.selection import Score, scorer
 from ..snapshot import Task, scan_order_key
@@ -25,7 +25,9 @@ class Choice:
     chosen: Score | None
     victim: Task | None
     killed: tuple[Task, ...] = ()
-    """The victim first, then its memory map's partners, then the rest of its cgroup."""
+    """The victim first, then the rest of a cgroup that is killed whole."""
+    perhaps: tuple[Task, ...] = ()
+    """Processes that look as if they used the victim's memory map: if they do, they die too."""
     score: int | None = None
     """The kill line's "score", where the era prints one and the inputs are exact."""
     why: tuple[str, ...] = ()
@@ -38,6 +40,8 @@ def choose(ranking: Ranking, *, current: int | None = None) -> Choice:
     ``current`` is the pid of the task that asks for memory: with vm.oom_kill_allocating_task,
     and before 2.6.36 in an OOM confined to some nodes, it is chosen itself.
     """
+    if _panics(ranking):
+        return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
     by_pid = {score.task.pid: score for score in ranking.scores}
     asker = by_pid.get(current) if current is not None else None
     if asker is not None and asker.killable and _kills_current(ranking):
@@ -48,6 +52,11 @@ def choose(ranking: Ranking, *, current: int | None = None) -> Choice:
             continue
         return _kill(ranking, score, _printed(ranking, score), "it has the highest badness")
     return Choice(chosen=None, victim=None, why=("nobody can be killed",))
+
+
+def _panics(ranking: Ranking) -> bool:
+    setting = ranking.snapshot.machine.panic_on_oom
+    return setting == 2 or (setting == 1 and ranking.scope.constraint == "CONSTRAINT_NONE")
 
 
 def _kills_current(ranking: Ranking) -> bool:
@@ -76,26 +85,32 @@ def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Ch
             score=score,
             why=(*why, "a process at -17 shares its memory: the kill is refused"),
         )
-    killed = [victim, *partners_killed(facts, victim, everyone)]
-    if len(killed) > 1:
-        why.append(f"{len(killed) - 1} on the same memory map die with it")
+    killed = [victim]
     group = group_of(facts, victim, ranking.snapshot.memcgs or (), ranking.scope)
     if group is not None:
         rest = [task for task in group_killed(facts, group, everyone) if task not in killed]
         killed += rest
         why.append(f"memory.oom.group: all {len(rest)} others of {group} die too")
-    return Choice(chosen=chosen, victim=victim, killed=tuple(killed), score=score, why=tuple(why))
+    perhaps = [task for task in partners(facts, victim, everyone) if task not in killed]
+    if perhaps:
+        why.append(f"{len(perhaps)} may be on its memory map and die with it")
+    return Choice(
+        chosen=chosen,
+        victim=victim,
+        killed=tuple(killed),
+        perhaps=tuple(perhaps),
+        score=score,
+        why=tuple(why),
+    )
 
 
 def _children(ranking: Ranking, parent: Task) -> list[Score]:
-    """Return the scores of a process's children, oldest first.
-
-    In a cgroup's OOM a child outside can't be killed (before 2.6.33 it could).
-    """
-    if ranking.era.facts.child_rule == "none":
+    """Return the scores of a process's children that may die for it, oldest first."""
+    facts, scope = ranking.era.facts, ranking.scope
+    if facts.child_rule == "none":
         return []
-    inside = {task.pid for task in ranking.scope.tasks}
-    found = [t for t in ranking.scope.everyone if t.ppid == parent.pid and t.pid in inside]
+    among = scope.tasks if facts.child_in_scope else scope.everyone
+    found = [task for task in among if task.ppid == parent.pid]
     scored = scorer(ranking.era, ranking.scope, ranking.snapshot.machine)
     return [scored.score(task) for task in sorted(found, key=scan_order_key)]
 

@@ -55,6 +55,8 @@ class Facts(NamedTuple):
     """An OOM confined to some nodes kills the task that asks for memory, or selects."""
     child_rule: ChildRule
     """Which child dies instead of the chosen process, if it has one that can be killed."""
+    child_in_scope: bool
+    """In a cgroup's OOM a child outside the cgroup does not die."""
     mm_partners: Partners
     """Which other processes on the victim's memory map die with it."""
     partner_protects: bool
@@ -93,6 +95,8 @@ class Facts(NamedTuple):
     memcg_floor: bool
     """A memcg's totalpages is at least 1."""
     memcg_walk: Literal["none", "global", "tree"]
+    memcg_newest_first: bool
+    """Within one cgroup the walk starts with the process that joined last."""
     node_pages: Literal["none", "spanned", "present"]
 
 
@@ -111,6 +115,7 @@ BASE = Facts(
     memcg_scan_threads=True,
     node_selection="none",
     child_rule="oldest",
+    child_in_scope=False,
     mm_partners="all",
     partner_protects=False,
     oom_group=False,
@@ -133,5 +138,6 @@ BASE = Facts(
     memcg_totalpages="none",
     memcg_floor=False,
     memcg_walk="none",
+    memcg_newest_first=False,
     node_pages="none",
 )

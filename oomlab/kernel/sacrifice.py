@@ -36,8 +36,8 @@ def child_instead(facts: Facts, chosen: Task, children: Sequence[Score]) -> Scor
     return max(worth, key=lambda child: child.badness or 0, default=None)
 
 
-def partners_killed(facts: Facts, victim: Task, others: Iterable[Task]) -> list[Task]:
-    """Return the other processes that seem to be on the victim's memory map and die with it.
+def partners(facts: Facts, victim: Task, others: Iterable[Task]) -> list[Task]:
+    """Return the other processes that look as if on the victim's memory map: they'd die with it.
 
     No file tells who shares a map: a forked child that looks the same may be among them.
     """

@@ -142,7 +142,7 @@ def _walk(snapshot: Snapshot, by_path: dict[str, Memcg], top: str, facts: Facts)
     if facts.memcg_walk != "tree":
         return sorted((t for tasks in members.values() for t in tasks), key=scan_order_key)
     order = sorted(inside, key=lambda m: _tree_key(m.path, by_path))
-    return [task for memcg in order for task in _own_order(memcg, members[memcg.path])]
+    return [task for memcg in order for task in _own_order(memcg, members[memcg.path], facts)]
 
 
 def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ...]:
@@ -152,8 +152,10 @@ def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ..
     return tuple(((by_path[p].creation_order or 0) if p in by_path else 0, p) for p in prefixes)
 
 
-def _own_order(memcg: Memcg, tasks: list[Task]) -> list[Task]:
+def _own_order(memcg: Memcg, tasks: list[Task], facts: Facts) -> list[Task]:
     """Order one cgroup's tasks as it lists them; v1 lists by pid, so start time is the guess."""
+    if facts.memcg_newest_first:
+        return sorted(tasks, key=scan_order_key, reverse=True)
     if memcg.version == 1 or memcg.pids is None:
         return sorted(tasks, key=scan_order_key)
     place = {pid: index for index, pid in enumerate(memcg.pids)}
