@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError, UnknownTaskError
+from ..kernel.adjust import OOM_ADJUST_MAX, OOM_DISABLE, to_oom_score_adj
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..snapshot import Snapshot, Task
 from ..units import bytes_to_pages
@@ -46,6 +47,17 @@ def set_adj(snapshot: Snapshot, *, pid: int, oom_score_adj: int) -> Snapshot:
     if not OOM_SCORE_ADJ_MIN <= oom_score_adj <= OOM_SCORE_ADJ_MAX:
         raise InputError(f"oom_score_adj {oom_score_adj} is outside -1000..1000")
     return _edit(snapshot, pid, lambda _task: {"oom_score_adj": oom_score_adj, "oom_adj": None})
+
+
+def set_oom_adj(snapshot: Snapshot, *, pid: int, oom_adj: int) -> Snapshot:
+    """Set a task's oom_adj, -17 to 15: the setting before 2.6.36, and an oom_score_adj since.
+
+    Raises InputError, UnknownTaskError.
+    """
+    if not OOM_DISABLE <= oom_adj <= OOM_ADJUST_MAX:
+        raise InputError(f"oom_adj {oom_adj} is outside {OOM_DISABLE}..{OOM_ADJUST_MAX}")
+    adj = to_oom_score_adj(oom_adj)
+    return _edit(snapshot, pid, lambda _task: {"oom_score_adj": adj, "oom_adj": oom_adj})
 
 
 def set_rss(snapshot: Snapshot, *, pid: int, rss_bytes: int) -> Snapshot:
