@@ -39,7 +39,8 @@ def check(
 
     if sources and len(sources) > 1 and form is Format.csv:
         raise InputError("--format csv takes one --from: its rows don't name their file")
-    checked = [_checked(source, proc, kernel) for source in sources or [None]]
+    given: list[str | None] = [*sources] if sources else [None]
+    checked = [_checked(source, proc, kernel) for source in given]
     if form is Format.json:
         documents = [output.check_document(ranking, found) for ranking, found in checked]
         print_json(documents[0] if len(documents) == 1 else documents)
