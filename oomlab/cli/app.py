@@ -30,6 +30,7 @@ app = typer.Typer(
     name="oomlab",
     help="Whom will the Linux OOM killer kill, why, and what do I change?",
     add_completion=False,
+    suggest_commands=False,  # the parser suggests already
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_BROKEN_PIPE
     except OomlabError as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see oomlab --help)")
 

@@ -307,11 +307,23 @@ def default_columns(rows: Iterable[RankRow], *, command: bool = False) -> list[C
 
 
 def ranking_table(
-    ranking: Ranking, rows: Sequence[RankRow], columns: Sequence[Column[RankRow]], *, fixed: bool
+    ranking: Ranking,
+    rows: Sequence[RankRow],
+    columns: Sequence[Column[RankRow]],
+    *,
+    fixed: bool = False,
+    footer: Sequence[str] = (),
 ) -> Table[RankRow]:
     """Return the table of a ranking under its heading."""
     marked = frozenset(i for i, row in enumerate(rows) if row.score is ranking.victim)
-    return Table(columns=columns, rows=rows, heading=heading(ranking), marked=marked, fixed=fixed)
+    return Table(
+        columns=columns,
+        rows=rows,
+        heading=heading(ranking),
+        footer=footer,
+        marked=marked,
+        fixed=fixed,
+    )
 
 
 def heading(ranking: Ranking) -> list[str]:
