@@ -95,7 +95,7 @@ def filling() -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
-def members(cage: Cage) -> oomlab.Snapshot:
+def members() -> oomlab.Snapshot:
     snapshot = oomlab.load(details=("cgroup", "oom_score"))
     return with_memcgs(snapshot)
 
@@ -108,7 +108,7 @@ def fill_until_a_kill(cage: Cage, filler: Holder, path: Path, limit: int) -> oom
     # Nearly all at once; then in steps, each after a fresh look at the members.
     step = max(STEP, limit - cage.usage() - 6 * STEP)
     for _ in range(limit // STEP + 2):
-        ranking = oomlab.rank(members(cage), memcg=cage.path)
+        ranking = oomlab.rank(members(), memcg=cage.path)
         filler.stdin.write(f"write {path} {step}\n")
         filler.stdin.flush()
         step = STEP

@@ -78,7 +78,7 @@ def test_a_place_that_is_no_proc(tmp_path: Path) -> None:
 def test_what_may_not_be_read_is_a_gap(fake_proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(directory: int, name: str) -> bytes:
         if name == "cmdline" or (
-            name == "stat" and "/8" in os.readlink(f"/proc/self/fd/{directory}")
+            name == "stat" and "/8" in str(Path(f"/proc/self/fd/{directory}").readlink())
         ):
             raise PermissionError(1, "Operation not permitted")
         return real(directory, name)

@@ -36,8 +36,10 @@ def test_an_ordered_list_stays_ordered_whatever_the_scan_order() -> None:
 
 @pytest.mark.parametrize(
     ("release", "winner"),
-    [("3.13", 2), ("3.16", 2), ("4.6", 2), ("4.7", 4), ("4.8", 4), ("4.9", 2), ("5.2", 2)]
-    + [("5.3", 4), ("5.8", 4), ("5.9", 4), ("6.18", 4), ("7.2", 4)],
+    [
+        *[("3.13", 2), ("3.16", 2), ("4.6", 2), ("4.7", 4), ("4.8", 4), ("4.9", 2), ("5.2", 2)],
+        *[("5.3", 4), ("5.8", 4), ("5.9", 4), ("6.18", 4), ("7.2", 4)],
+    ],
 )
 def test_ties_go_to_the_first_or_the_last_of_the_scan(release: str, winner: int) -> None:
     tasks = [make_task(pid, pages=5000) for pid in (2, 3, 4)]

@@ -60,7 +60,8 @@ def whatif(
 ) -> None:
     """Try edits: the ranking now and then.
 
-    Nothing is changed on the machine. Edits apply in the order given. A NAME does for a PID where exactly one process has it.
+    Nothing is changed on the machine. Edits apply in the order given. A NAME does for a PID
+    where exactly one process has it. Sizes: 2G, 512M, 4096 (bytes).
     """
     from ..analysis.ranking import rank
     from ..output import comparison
