@@ -118,8 +118,10 @@ def _needs(row: RankRow) -> str:
     return "first" if row.score is row.ranking.victim else f"+{human(needed)}"
 
 
-def _user(row: RankRow) -> str | int | None:
-    return row.task.user if row.task.user is not None else row.task.euid
+def _user(row: RankRow) -> str | None:
+    if row.task.user is not None or row.task.euid is None:
+        return row.task.user
+    return str(row.task.euid)
 
 
 def _command(row: RankRow) -> str:
