@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,28 @@ from conftest import make_snapshot, make_task
 from holders import holder
 
 import oomlab
+from oomlab.cli.app import COMMANDS
 from oomlab.readers import procfs
 
 Run = Callable[..., tuple[int, str, str]]
 PROGRAM = [sys.executable, "-m", "oomlab"]
-RANK_KEYS = (
-    "rank pid comm user oom_score_adj rss_bytes swap_bytes pagetable_bytes badness oom_score "
-    "oom_score_low oom_score_high kernel_oom_score killable why_not"
-).split()
+RANK_KEYS = [
+    "rank",
+    "pid",
+    "comm",
+    "user",
+    "oom_score_adj",
+    "rss_bytes",
+    "swap_bytes",
+    "pagetable_bytes",
+    "badness",
+    "oom_score",
+    "oom_score_low",
+    "oom_score_high",
+    "kernel_oom_score",
+    "killable",
+    "why_not",
+]
 
 
 @pytest.fixture
@@ -270,6 +285,12 @@ def test_gaps_are_a_line_on_stderr(run_cli: Run, tmp_path: Path) -> None:
     status, out, err = run_cli("rank", "--from", str(path))
     assert (status, out != "") == (0, True)
     assert err == "oomlab: not read: status of 4 processes (5, 6, 7, ...): Permission denied\n"
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    for name, summary in COMMANDS.items():
+        command = getattr(import_module(f"oomlab.cli.{name}"), name)
+        assert command.__doc__.splitlines()[0] == summary
 
 
 def test_help_and_version(run_cli: Run) -> None:
