@@ -199,10 +199,49 @@ def test_every_family_has_vectors() -> None:
     assert {row["family"] for row in rows("badness")} | {"legacy"} == set(FAMILY_SPANS)
 
 
+BOUNDARIES = {4: 24, 5: 48, 6: 96, 7: 192, 8: 384, 9: 768, 10: 1536, 11: 3072, 12: 6144}
+"""The first frequency that has one more than each SHIFT_HZ."""
+
+
+@pytest.mark.parametrize("shift", BOUNDARIES)
+def test_shift_hz_on_both_sides_of_every_boundary(shift: int) -> None:
+    first = BOUNDARIES[shift]
+    assert (shift_hz(first - 1), shift_hz(first)) == (shift, shift + 1)
+
+
+FIRST_AND_LAST = {
+    "permille": ("2.6.36", "2.6.38"),
+    "permille-ptes-int": ("2.6.39", "3.1"),
+    "permille-ptes-long": ("3.2", "3.4"),
+    "pages-root30": ("3.5", "3.13"),
+    "pages-root3pct": ("3.14", "3.19"),
+    "pages-root3pct-pmd": ("4.0", "4.14"),
+    "pages-root3pct-pgtables": ("4.15", "4.16"),
+    "pages": ("4.17", "5.8"),
+    "signed": ("5.9", "6.19"),
+    "signed-exact": ("7.0", "7.3"),
+}
+
+
+@pytest.mark.parametrize("family", FIRST_AND_LAST)
+def test_a_family_holds_from_its_first_kernel_to_its_last(family: str) -> None:
+    for row in rows("badness"):
+        if row["family"] == family:
+            for kernel in FIRST_AND_LAST[family]:
+                test_badness_oom_score_and_printed_score(
+                    row | {"kernel": kernel, "score": printed_as_in(kernel, row)}
+                )
+
+
+def printed_as_in(kernel: str, row: dict[str, str]) -> str:
+    """From 5.1 on, within the family of 4.17 to 5.8, the kill line has no score."""
+    return "-" if kernel in ("5.8", "7.3", "7.0", "6.19", "5.9") else row["score"]
+
+
 @pytest.mark.parametrize(
-    ("hz", "shift"),
-    [(12, 4), (23, 4), (24, 5), (47, 5), (48, 6), (95, 6), (96, 7), (191, 7), (192, 8), (383, 8)]
-    + [(384, 9), (767, 9), (768, 10), (1535, 10), (1536, 11), (3072, 12), (6144, 13), (12287, 13)],
+    ("release", "family"),
+    [(release, family) for family, ends in FIRST_AND_LAST.items() for release in ends]
+    + [("2.6.11", "legacy"), ("2.6.35", "legacy"), ("5.4.142", "pages"), ("5.4.143", "signed")],
 )
-def test_shift_hz_at_every_boundary(hz: int, shift: int) -> None:
-    assert shift_hz(hz) == shift
+def test_each_boundary_has_its_family_on_both_sides(release: str, family: str) -> None:
+    assert era_of(release).family == family

@@ -31,7 +31,9 @@ def check(
     ] = None,
     proc: Proc = None,
 ) -> None:
-    """Compare modelled scores with the kernel's own oom_score of every process.
+    """Compare the model with the kernel, task by task.
+
+    The kernel's own oom_score of every process is the judge; a race is read again.
 
     Exit status 1 where any lies outside its stated bound.
     """

@@ -29,7 +29,7 @@ def eras(
     source: From = None,
     proc: Proc = None,
 ) -> None:
-    """List the eras of the OOM killer's rules, and say which one this machine has.
+    """List the eras of the rules; which is this machine's.
 
     With --diff, say what an upgrade changes for its processes, with the ranking under each.
     """

@@ -51,9 +51,11 @@ def rank(
     source: From = None,
     proc: Proc = None,
 ) -> None:
-    """Rank the tasks that the OOM killer would kill, likeliest first."""
+    """Rank the OOM killer's likely victims, best first."""
     limit, details = _limit(count, every, form), _details(cmdline, columns, sort)
-    whole = every or user is not None or sort is not None or source is not None
+    if form is Format.json:
+        details |= {"cmdline"}
+    whole = limit is None or user is not None or sort is not None or source is not None
     # On a large machine workers begin to read now: the imports below are time for them.
     finish = None if whole or columns == "help" else begin_sizes(proc)
     from ..output import ranking as output
@@ -86,7 +88,8 @@ def rank(
         print_json(output.rank_document(ranking, shown))
         return
     listed = chosen or output.default_columns(shown, command=cmdline)
-    table = output.ranking_table(ranking, shown, listed, fixed=chosen is not None)
+    nobody = [f"No task of user {user!r} can be killed."] if user and not shown else []
+    table = output.ranking_table(ranking, shown, listed, fixed=chosen is not None, footer=nobody)
     print_table(table, form)
 
 

@@ -61,9 +61,10 @@ def whatif(
     source: From = None,
     proc: Proc = None,
 ) -> None:
-    """Try edits and compare the ranking before and after. Nothing is changed.
+    """Try edits: the ranking now and then.
 
-    Edits apply in the order given. A NAME does for a PID where exactly one process has it.
+    Nothing is changed on the machine. Edits apply in the order given. A NAME does for a PID
+    where exactly one process has it. Sizes: 2G, 512M, 4096 (bytes).
     """
     from ..analysis.ranking import rank
     from ..output import comparison

@@ -118,8 +118,10 @@ def _needs(row: RankRow) -> str:
     return "first" if row.score is row.ranking.victim else f"+{human(needed)}"
 
 
-def _user(row: RankRow) -> str | int | None:
-    return row.task.user if row.task.user is not None else row.task.euid
+def _user(row: RankRow) -> str | None:
+    if row.task.user is not None or row.task.euid is None:
+        return row.task.user
+    return str(row.task.euid)
 
 
 def _command(row: RankRow) -> str:
@@ -307,11 +309,23 @@ def default_columns(rows: Iterable[RankRow], *, command: bool = False) -> list[C
 
 
 def ranking_table(
-    ranking: Ranking, rows: Sequence[RankRow], columns: Sequence[Column[RankRow]], *, fixed: bool
+    ranking: Ranking,
+    rows: Sequence[RankRow],
+    columns: Sequence[Column[RankRow]],
+    *,
+    fixed: bool = False,
+    footer: Sequence[str] = (),
 ) -> Table[RankRow]:
     """Return the table of a ranking under its heading."""
     marked = frozenset(i for i, row in enumerate(rows) if row.score is ranking.victim)
-    return Table(columns=columns, rows=rows, heading=heading(ranking), marked=marked, fixed=fixed)
+    return Table(
+        columns=columns,
+        rows=rows,
+        heading=heading(ranking),
+        footer=footer,
+        marked=marked,
+        fixed=fixed,
+    )
 
 
 def heading(ranking: Ranking) -> list[str]:
