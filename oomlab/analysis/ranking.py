@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.scope import Scope, memcg_scope, system_scope
@@ -164,13 +165,8 @@ def rank(
     era = kernel if isinstance(kernel, Era) else pick_era(snapshot, kernel)
     if scope is None:
         scope = system_scope(snapshot) if memcg is None else memcg_scope(snapshot, memcg, era.facts)
-    score = scorer(era, scope, snapshot.machine).score
-    return Ranking(
-        snapshot=snapshot,
-        era=era,
-        scope=scope,
-        scores=_ordered(map(score, scope.tasks), era, scope),
-    )
+    scores = _ordered(score_all(era, scope, snapshot.machine), era, scope)
+    return Ranking(snapshot=snapshot, era=era, scope=scope, scores=scores)
 
 
 def _ordered(scores: Iterable[Score], era: Era, scope: Scope) -> tuple[Score, ...]:

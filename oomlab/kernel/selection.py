@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import is_not, itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from ..snapshot import Machine, Task
 from .adjust import oom_score_adj_of
@@ -160,23 +162,29 @@ def in_order_of_choice(
     can't be killed come last. A task of unknown memory stands in the middle of its bounds.
     With ``choice_bits`` 32 the scan compares what is left of the points in 32 bits.
     """
-    listed = list(scores)
+    killable: list[Score] = []
+    spared: list[Score] = []
+    for score in scores:
+        (killable if score[-1] is None else spared).append(score)
     if last_wins:
-        listed.reverse()
-    listed.sort(key=_choice_key_32 if choice_bits == 32 else _choice_key, reverse=True)
-    return listed
+        killable.reverse()
+        spared.reverse()
+    if choice_bits == 64 and all(map(_BADNESS_KNOWN, map(_BADNESS, killable))):
+        killable.sort(key=_BADNESS, reverse=True)
+    else:
+        mask = (1 << choice_bits) - 1
+        wraps = choice_bits == 32
+        killable.sort(key=lambda s: _points(s) & mask if wraps else _points(s), reverse=True)
+    return killable + spared
 
 
-def _choice_key_32(score: Score) -> tuple[int, int]:
-    place, points = _choice_key(score)
-    return place, points & 0xFFFFFFFF
+_BADNESS: Callable[[Score], Any] = itemgetter(1)
+_BADNESS_KNOWN = partial(is_not, None)
 
 
-def _choice_key(score: Score) -> tuple[int, int]:
-    if score.why_not is not None:
-        return (0, 0)
+def _points(score: Score) -> int:
     if score.badness is not None:
-        return (1, score.badness)
+        return score.badness
     if score.low is None or score.high is None:
-        return (1, 0)
-    return (1, (score.low + score.high) // 2)
+        return 0
+    return (score.low + score.high) // 2

@@ -37,6 +37,15 @@ def killer_rss_pages(task: Task, facts: Facts) -> int | None:
     return other if preferred is None else preferred
 
 
+def is_exact(facts: Facts, machine: Machine) -> bool:
+    """Tell whether the files show the very counters that the killer reads, tables included."""
+    differ = facts.killer_counters == "approximate" and facts.status_counters == "exact"
+    # No file shows an approximate count of swap entries; one that never changed is exact.
+    if differ and machine.swapped_out_pages != 0:
+        return False
+    return table_reader(facts, machine)[1]
+
+
 UsageReader = Callable[[Task], tuple[int, int, int] | None]
 """A task to the pages that count: (as read, lowest, highest); None where they are unknown."""
 
