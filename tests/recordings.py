@@ -26,6 +26,7 @@ KERNELS = sorted(
     key=lambda name: [int(part) for part in name.split("-")[0].split(".")],
 )
 _ROW = re.compile(r"\[ *\d+\] +(\d.*)$")
+_INTEGER = re.compile(r"-?\d+")
 _HEADER = re.compile(r"\[ *pid *\] +(.*)$")
 _ALL_CAPABILITIES = (1 << 38) - 1
 
@@ -77,11 +78,11 @@ def table_rows(section: str) -> list[dict[str, int | str]]:
             columns = header[1].split()
         row = _ROW.search(line)
         if columns and header is None and row is not None:
-            fields = row[1].split(None, len(columns) - 1)
-            values: dict[str, int | str] = {
-                name: int(value) for name, value in zip(columns[:-1], fields, strict=False)
-            }
-            rows.append(values | {"name": fields[-1]})
+            *numbers, name = row[1].split(None, len(columns) - 1)
+            if len(numbers) < len(columns) - 1 or not all(map(_INTEGER.fullmatch, numbers)):
+                continue  # a line of something else, or a torn one
+            values = dict(zip(columns[:-1], map(int, numbers), strict=True))
+            rows.append({**values, "name": name})
     return rows
 
 

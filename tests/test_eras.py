@@ -66,7 +66,8 @@ def test_the_oldest_kernel_has_the_base_and_the_families_have_spans() -> None:
 
 DISTRIBUTIONS = [
     # release, family by the release alone
-    ("2.6.32-754.el6.x86_64", "legacy"),  # RHEL 6: the files betray its backport, see below
+    ("2.6.32-754.el6.x86_64", "permille"),  # RHEL, CentOS 6
+    ("2.6.32-5-amd64", "legacy"),  # Debian 6
     ("3.10.0-1160.el7.x86_64", "pages-root30"),  # RHEL, CentOS 7
     ("4.18.0-553.el8_10.x86_64", "pages"),  # RHEL 8
     ("5.14.0-427.el9.x86_64", "signed"),  # RHEL 9
@@ -96,6 +97,14 @@ DISTRIBUTIONS = [
 def test_a_distribution_has_the_family_of_its_release(release: str, family: str) -> None:
     assert era_of(release).family == family
     assert pick_era(Snapshot(machine=machine_of(release), tasks=())).family == family
+
+
+def test_rhel_took_over_single_rules() -> None:
+    el6, el7 = era_of("2.6.32-642.el6.x86_64").facts, era_of("3.10.0-514.el7.x86_64").facts
+    assert (el6.formula, el6.root_bonus, el6.page_tables) == ("permille", "30 points", "none")
+    assert (el7.root_bonus, el7.family) == ("3% usage", "pages-root30")
+    assert era_of("3.10.0-514.generic").facts.root_bonus == "30 adj"
+    assert era_of("3.11.0-514.el7").facts.root_bonus == "30 adj"
 
 
 def machine_of(release: str) -> Machine:
@@ -173,7 +182,7 @@ def test_without_a_release_the_scores_alone_tell() -> None:
 @pytest.mark.parametrize(
     ("release", "marks", "evidence"),
     [
-        ("2.6.32-754.el6.x86_64", {}, "release, but it has oom_score_adj"),
+        ("2.6.32-99-own", {}, "release, but it has oom_score_adj"),
         ("3.10.0-1160.el7.x86_64", {"pmd_bytes": 8192}, "release, but it shows VmPMD"),
         ("4.9.1", {"pmd_bytes": 8192}, "release"),
         ("3.10.1", {}, "release"),

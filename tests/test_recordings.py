@@ -76,7 +76,7 @@ def test_scores_betray_a_root_rule_that_the_release_alone_would_not(
 ) -> None:
     for event in events(kernel):
         snapshot = snapshot_of(event.snapshot)
-        machine = snapshot.machine._replace(release=f"{release}.0-1160.el7.x86_64")
+        machine = snapshot.machine._replace(release=f"{release}.0-4-amd64")
         era = pick_era(type(snapshot)(machine=machine, tasks=snapshot.tasks))
         assert era.facts.root_bonus == bonus
         assert era.evidence.startswith("release, but oom_score of")

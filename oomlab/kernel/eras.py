@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .facts import BASE, Facts
-from .history import CHANGES, STABLE
+from .history import CHANGES, STABLE, VENDOR
 from .release import Release, parse_release
 
 OLDEST = (2, 6, 11)
@@ -55,7 +55,12 @@ def era_of(release: str, *, evidence: str = "release") -> Era:
     >>> era_of("6.1.0-50-cloud-amd64").family
     'signed'
     """
-    return Era(release=release, facts=facts_at(parse_release(release)), evidence=evidence)
+    parsed = parse_release(release)
+    facts = facts_at(parsed)
+    for vendor in VENDOR:
+        if vendor.series == parsed.series and vendor.mark in release:
+            facts = facts._replace(**vendor.facts)  # type: ignore[arg-type]
+    return Era(release=release, facts=facts, evidence=evidence)
 
 
 def with_facts(era: Era, evidence: str, **changes: object) -> Era:

@@ -29,6 +29,15 @@ class StableChange(NamedTuple):
     source: str
 
 
+class VendorChange(NamedTuple):
+    """Facts that a distribution's kernel took over, told by a mark in its release string."""
+
+    series: tuple[int, ...]
+    mark: str
+    facts: dict[str, object]
+    source: str
+
+
 _REWRITE = 'a63d83f427f ("oom: badness heuristic rewrite") (in v2.6.36)'
 _PTES = 'f755a042d82b ("oom: use pte pages in OOM score") (in v2.6.39)'
 _OVERFLOW = 'ff05b6f7ae76 ("oom: fix integer overflow of points in oom_badness") (in v3.2)'
@@ -144,3 +153,21 @@ STABLE: tuple[StableChange, ...] = (
     StableChange((6, 12), 39, {"status_counters": "exact"}, "stable mails; tree 6.12.107"),
     StableChange((6, 15), 7, {"status_counters": "exact"}, "stable mails"),
 )
+
+VENDOR: tuple[VendorChange, ...] = (
+    VendorChange(
+        (2, 6, 32),
+        ".el6",
+        {
+            "family": "permille",
+            "formula": "permille",
+            "root_bonus": "30 points",
+            "oom_score_adj_file": True,
+            "oom_score_adj_write": "lower",
+            "child_rule": "worst",
+        },
+        "kill lines and task tables of 2.6.32-431 and -642",
+    ),
+    VendorChange((3, 10), ".el7", {"root_bonus": "3% usage"}, "scores in kill lines of 3.10.0-514"),
+)
+"""What is known of distributions from their logs; the scores of a machine still overrule it."""
