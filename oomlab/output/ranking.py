@@ -89,6 +89,8 @@ def _oom_score(row: RankRow) -> str:
 
 def kernel_differs(row: RankRow) -> bool:
     """Tell whether the kernel printed another oom_score than the model computes."""
+    if row.ranking.era.asked_for:
+        return False  # the kernel's number follows its own rules, not those asked for
     printed = row.task.kernel_oom_score
     return (
         printed is not None and row.score.oom_score is not None and printed != row.score.oom_score
@@ -359,10 +361,10 @@ def _rules(ranking: Ranking) -> str:
     elif machine.ram_pages is not None and machine.swap_pages is not None:
         ram, swap = (human(p * machine.page_size) for p in (machine.ram_pages, machine.swap_pages))
         pages += f" (RAM {ram} + swap {swap})"
-    rules = f"{era.label}, by {era.evidence}"
-    if era.release != machine.release:
-        rules = f"those of {era.release}, {rules}"
-    return printable(f"Linux {release}; rules: {rules}; {pages}.")
+    rules = f"rules: {era.label}, by {era.evidence}"
+    if era.asked_for:
+        rules = f"rules of {era.release} as asked: {era.label}"
+    return printable(f"Linux {release}; {rules}; {pages}.")
 
 
 def rank_document(ranking: Ranking, rows: Sequence[RankRow]) -> dict[str, Any]:
