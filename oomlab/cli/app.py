@@ -30,6 +30,7 @@ COMMANDS = {
     "whatif": "Try edits: the ranking now and then.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
+    "eras": "List the eras of the rules; which is this machine's.",
 }
 """Each command is the function of that name in the module of that name; its first line."""
 

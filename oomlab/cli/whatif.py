@@ -32,6 +32,9 @@ def whatif(
     adj: Annotated[
         Texts | None, typer.Option(metavar="N|PID=N", help="Set oom_score_adj (-1000..1000).")
     ] = None,
+    oom_adj: Annotated[
+        Texts | None, typer.Option(metavar="PID=N", help="Set the old oom_adj (-17..15).")
+    ] = None,
     grow: Annotated[
         Texts | None, typer.Option(metavar="PID=+SIZE", help="Let it use more (or, with -, less).")
     ] = None,
@@ -75,6 +78,7 @@ def whatif(
     chosen = choose(comparison.COLUMNS, columns) if columns is not None else None
     texts: dict[str, Any] = {
         "adj": _addressed(pid, adj),
+        "oom_adj": oom_adj,
         "grow": grow,
         "rss": rss,
         "swap": swap,
@@ -91,7 +95,7 @@ def whatif(
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
     before_ranking = rank(snapshot)
-    after_ranking = rank(after, kernel=kernel or before_ranking.era.release)
+    after_ranking = rank(after, kernel=kernel or before_ranking.era)
     limit = count if count is not None else _DEFAULT_COUNT
     if form is Format.json:
         limit = count if count is not None else len(after.tasks) + len(snapshot.tasks)

@@ -6,7 +6,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .facts import BASE, CHANGES, STABLE, Facts
+from .facts import BASE, Facts
+from .history import CHANGES, STABLE
 from .release import Release, parse_release
 
 OLDEST = (2, 6, 11)
