@@ -362,6 +362,13 @@ def on_terminal(columns: int, environment: dict[str, str]) -> str:
     return b"".join(chunks).decode().replace("\r", "")
 
 
+def test_all_is_known_in_full_even_where_it_is_cut(run_cli: Run) -> None:
+    _, out, _ = run_cli("rank", "--all", "-n", "30", "--format", "csv", "--columns", "pid,name")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 30
+    assert all(row["name"] for row in rows)
+
+
 def test_the_live_ranking_knows_its_first_tasks_in_full(run_cli: Run) -> None:
     with holder("anon", 50 << 20, 900) as process:
         status, out, err = run_cli("rank", "-n", "1", "--format", "json")

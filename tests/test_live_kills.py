@@ -104,7 +104,6 @@ def fill_until_a_kill(cage: Cage, filler: Holder, path: Path, limit: int) -> oom
     """Let one member write until the kernel kills; return the last ranking before that."""
     assert filler.stdin is not None
     assert filler.stdout is not None
-    before = cage.kills()
     # Nearly all at once; then in steps, each after a fresh look at the members.
     step = max(STEP, limit - cage.usage() - 6 * STEP)
     for _ in range(limit // STEP + 2):
@@ -113,19 +112,19 @@ def fill_until_a_kill(cage: Cage, filler: Holder, path: Path, limit: int) -> oom
         filler.stdin.flush()
         step = STEP
         answer = filler.stdout.readline()
-        if cage.kills() > before or not answer:
+        if cage.kills() or not answer:
             return ranking
     raise AssertionError("the limit was reached without a kill")
 
 
-def dead(processes: list[Holder]) -> list[int]:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        found = [process.pid for process in processes if process.poll() is not None]
-        if found:
-            return found
+def dead(processes: list[Holder], kills: int) -> list[int]:
+    """Return who has died, when as many have as the kernel says it killed."""
+    deadline = time.monotonic() + 10
+    found: list[int] = []
+    while len(found) < kills and time.monotonic() < deadline:
         time.sleep(0.005)
-    return []
+        found = [process.pid for process in processes if process.poll() is not None]
+    return found
 
 
 @pytest.mark.parametrize("seed", range(SCENARIOS))
@@ -142,7 +141,7 @@ def test_the_kernel_kills_whom_the_model_names(seed: int, cage: Cage, filling: P
     wanted.append(("anon", 0, 0))
     with holders(wanted, cage.directory / "cgroup.procs") as processes:
         ranking = fill_until_a_kill(cage, processes[-1], filling, limit)
-        killed = dead(processes)
+        killed = dead(processes, cage.kills())
         assert ranking.scope.totalpages >= limit // ranking.snapshot.machine.page_size
         assert {score.task.pid for score in ranking} == {process.pid for process in processes}
         named = [score.task.pid for score in ranking]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
+import psutil
 import pytest
 from holders import can_lower_adj, holders
 
@@ -75,6 +80,37 @@ def test_a_wrong_model_is_noticed() -> None:
     era = oomlab.rank(snapshot).era
     other = "5.4" if era.facts.formula == "signed" else "6.1"
     assert disagreements(oomlab.rank(snapshot, kernel=other)) != []
+
+
+VFORK = """
+import os, sys
+block = bytearray(30 << 20)
+opens_a_fifo = [(os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)]
+os.posix_spawn("/bin/true", ["true"], {}, file_actions=opens_a_fifo)
+"""
+
+
+def test_a_child_in_vfork_is_passed_over(tmp_path: Path) -> None:
+    """Its status shows its parent's memory, but the kernel prints 0 and never chooses it."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen([sys.executable, "-c", VFORK, str(fifo)]) as parent:
+        try:
+            children: list[psutil.Process] = []
+            while not children:
+                assert parent.poll() is None
+                children = psutil.Process(parent.pid).children()
+            snapshot = oomlab.load()
+            child = oomlab.find_task(snapshot, children[0].pid)
+            assert child.has_mm
+            assert child.passed_over
+            score = next(s for s in oomlab.rank(snapshot) if s.task is child)
+            assert score.why_not is not None
+            assert "vfork" in score.why_not
+            assert not oomlab.find_task(snapshot, parent.pid).passed_over
+        finally:
+            fifo.write_text("")
+            parent.wait(10)
 
 
 def test_unprivileged_lowering_is_what_limits_this_test() -> None:

@@ -114,6 +114,58 @@ def test_hidepid_in_a_mount_of_its_own(tmp_path: Path) -> None:
     assert found.stdout.startswith("0 ")
 
 
+def run_apart(tmp_path: Path, unshare: list[str], prepare: str, code: str) -> str:
+    """Run Python in namespaces of its own and return what it prints, or skip and say why."""
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys; sys.path[:0] = {sys.path!r}\nimport oomlab\n{code}")
+    script = f"{prepare} exec {sys.executable} {program}"
+    found = subprocess.run(
+        ["unshare", *unshare, "sh", "-c", script], capture_output=True, text=True
+    )
+    if found.returncode:
+        pytest.skip(f"no such namespace can be made here: {found.stderr.strip()[-200:]}")
+    return found.stdout
+
+
+def test_a_meminfo_that_a_container_fakes(tmp_path: Path) -> None:
+    fake = tmp_path / "meminfo"
+    fake.write_text("MemTotal:       1024 kB\nMemAvailable:   512 kB\nSwapTotal:        0 kB\n")
+    out = run_apart(
+        tmp_path,
+        ["-m"],
+        f"mount --bind {fake} /proc/meminfo &&",
+        "snapshot = oomlab.load()\n"
+        "machine = snapshot.machine\n"
+        "print(machine.ram_pages, machine.meminfo_replaced, [gap.what for gap in snapshot.gaps])\n"
+        "ranking = oomlab.rank(snapshot)\n"
+        "from oomlab.analysis.agreement import compare_all\n"
+        "print(sum(one.verdict == 'equal' for one in compare_all(ranking)) / len(ranking) > 0.9)\n",
+    )
+    real = os.sysconf("SC_PHYS_PAGES")
+    assert out == f"{real} True ['meminfo']\nTrue\n"
+
+
+def test_the_init_of_a_container_can_be_killed(tmp_path: Path) -> None:
+    out = run_apart(
+        tmp_path,
+        ["-m", "-p", "-f", "--mount-proc"],
+        # The shell stays as pid 1; what the container can't see is said.
+        "true;",
+        "snapshot = oomlab.load()\n"
+        "gaps = [gap.what for gap in snapshot.gaps]\n"
+        "print(snapshot.machine.init_pid_namespace, 'processes' in gaps)\n",
+    )
+    assert out == "False True\n"
+    out = run_apart(
+        tmp_path,
+        ["-m", "-p", "-f", "--mount-proc"],
+        f"sleep 60 & cd {tmp_path}; {sys.executable} program.py; kill $!; exit 0;",
+        "first = next(s for s in oomlab.rank(oomlab.load()) if s.task.pid == 1)\n"
+        "print(first.killable, first.oom_score == first.task.kernel_oom_score)\n",
+    )
+    assert out == "True True\n"
+
+
 @pytest.fixture
 def sleeper() -> Iterator[psutil.Process]:
     with psutil.Popen(["sleep", "60"]) as process:

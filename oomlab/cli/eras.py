@@ -59,7 +59,7 @@ def _own(snapshot: Snapshot) -> Ranking | None:
 def _diff(snapshot: Snapshot, releases: tuple[str, str], count: int | None, form: Format) -> None:
     from ..analysis.ranking import rank
     from ..analysis.upgrade import differences
-    from ..output import comparison
+    from ..output import change_columns
     from ..output import eras as output
 
     before, after = (rank(snapshot, kernel=release) for release in releases)
@@ -68,8 +68,8 @@ def _diff(snapshot: Snapshot, releases: tuple[str, str], count: int | None, form
         limit = len(snapshot.tasks) if count is None else count
         print_json(output.diff_document(before, after, found, limit))
         return
-    rows = comparison.change_rows(before, after)
+    rows = change_columns.change_rows(before, after)
     if form is not Format.csv or count is not None:
         limit = _DEFAULT_COUNT if count is None else count
-        rows = comparison.worth_showing(rows, limit, frozenset())
+        rows = change_columns.worth_showing(rows, limit, frozenset())
     print_table(output.diff_table(before, after, found, rows), form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,12 @@ from .options import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from ..analysis.ranking import Ranking
+    from ..output.change_columns import ChangeRow
+    from ..output.comparison import Edit
+    from ..output.tables import Column
 
 _DEFAULT_COUNT = 10
 Texts = list[str]
@@ -67,15 +73,15 @@ def whatif(
     where exactly one process has it. Sizes: 2G, 512M, 4096 (bytes).
     """
     from ..analysis.ranking import rank
-    from ..output import comparison
+    from ..output.change_columns import COLUMNS
     from ..output.comparison import Edit
     from ..output.tables import choose
     from .edits import apply_all, in_order
 
     if columns == "help":
-        print_columns(comparison.COLUMNS)
+        print_columns(COLUMNS)
         return
-    chosen = choose(comparison.COLUMNS, columns) if columns is not None else None
+    chosen = choose(COLUMNS, columns) if columns is not None else None
     texts: dict[str, Any] = {
         "adj": _addressed(pid, adj),
         "oom_adj": oom_adj,
@@ -94,22 +100,33 @@ def whatif(
     after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
-    before_ranking = rank(snapshot)
-    after_ranking = rank(after, kernel=kernel or before_ranking.era)
-    limit = count if count is not None else _DEFAULT_COUNT
+    before = rank(snapshot)
+    _print(before, rank(after, kernel=kernel or before.era), edits, chosen, count, form)
+
+
+def _print(
+    before: Ranking,
+    after: Ranking,
+    edits: list[Edit],
+    chosen: list[Column[ChangeRow]] | None,
+    count: int | None,
+    form: Format,
+) -> None:
+    from ..output.change_columns import COLUMNS, change_rows, worth_showing
+    from ..output.comparison import comparison_table, whatif_document
+
     if form is Format.json:
-        limit = count if count is not None else len(after.tasks) + len(snapshot.tasks)
-        print_json(comparison.whatif_document(before_ranking, after_ranking, edits, limit))
+        limit = len(before) + len(after) if count is None else count
+        print_json(whatif_document(before, after, edits, limit))
         return
-    rows = comparison.change_rows(before_ranking, after_ranking)
-    touched = frozenset(edit.pid for edit in edits if edit.pid is not None)
+    rows = change_rows(before, after)
     if form is not Format.csv or count is not None:
-        rows = comparison.worth_showing(rows, limit, touched)
-    listed = chosen or list(comparison.COLUMNS)
-    table = comparison.comparison_table(
-        before_ranking, after_ranking, edits, rows, listed, fixed=chosen is not None
+        touched = frozenset(edit.pid for edit in edits if edit.pid is not None)
+        rows = worth_showing(rows, _DEFAULT_COUNT if count is None else count, touched)
+    listed = chosen or list(COLUMNS)
+    print_table(
+        comparison_table(before, after, edits, rows, listed, fixed=chosen is not None), form
     )
-    print_table(table, form)
 
 
 def _addressed(pid: str | None, adj: list[str] | None) -> list[str]:

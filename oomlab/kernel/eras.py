@@ -15,12 +15,21 @@ NEWEST_READ = (7, 3)
 """The newest kernel whose source was read; a newer one is taken to be like it."""
 
 
+ASKED_FOR = "asked for"
+"""The evidence of an era that the user named."""
+
+
 class Era(NamedTuple):
     """The rules of one kernel, and the evidence by which they were chosen."""
 
     release: str
     facts: Facts
     evidence: str
+
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether the user named these rules, whatever the data says."""
+        return self.evidence == ASKED_FOR
 
     @property
     def family(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from ..snapshot import Machine, Snapshot, Task
-from .eras import Era, era_of, with_facts
+from .eras import ASKED_FOR, Era, era_of, with_facts
 from .scope import Scope, system_scope
 from .selection import Score, TaskScorer, scorer
 
@@ -31,7 +31,7 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     ``kernel`` overrides both evidence and release. Raises InputError where nothing tells.
     """
     if kernel is not None:
-        return era_of(kernel, evidence="asked for")
+        return era_of(kernel, evidence=ASKED_FOR)
     witnesses = _witnesses(snapshot)
     try:
         era = _by_marks(era_of(snapshot.machine.release or "", evidence="release"), snapshot)

@@ -11,8 +11,9 @@ from ..analysis.upgrade import Difference
 from ..kernel.eras import FAMILY_SPANS, Era, era_of
 from ..kernel.facts import Facts
 from ..kernel.history import CHANGES
-from .comparison import COLUMNS as MOVED
-from .comparison import ChangeRow, answer, whatif_document
+from .change_columns import COLUMNS as MOVED
+from .change_columns import ChangeRow
+from .comparison import answer, whatif_document
 from .tables import Column, Table
 from .wording import TABLES, TITLES, difference_text, said
 
