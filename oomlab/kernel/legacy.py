@@ -149,6 +149,8 @@ def legacy_reader(
             oom_adj=oom_adj,
         )
         apart = _may_be_disjoint(task, masks)
+        if not own and not apart and cpu[0] == cpu[2] and run[0] == run[2]:
+            return LegacyRange(seen, seen, seen)
         least = seen._replace(children_pages=sure, cpu_root=cpu[2], run_root=run[2], disjoint=apart)
         most = seen._replace(children_pages=possible, cpu_root=cpu[0], run_root=run[0])
         return LegacyRange(seen, least, most)

@@ -46,6 +46,9 @@ class LegacyScorer:
         return legacy_badness(self._facts, larger, self._bits)
 
     def _three(self, inputs: LegacyRange) -> tuple[int, int, int]:
+        if inputs.least is inputs.seen is inputs.most:
+            points = legacy_badness(self._facts, inputs.seen, self._bits)
+            return points, points, points
         found = [legacy_badness(self._facts, given, self._bits) for given in inputs]
         return found[0], min(found), max(found)
 
