@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oomlab.kernel.eras import FAMILY_SPANS, era_of, with_facts
+from oomlab.kernel.eras import FAMILY_SPANS, era_of, release_before, with_facts
 from oomlab.kernel.evidence import pick_era
 from oomlab.kernel.facts import BASE, Facts
 from oomlab.kernel.history import CHANGES, STABLE
@@ -278,3 +278,19 @@ def test_eras_diff_of_no_release_is_an_error(run_cli: Run) -> None:
     status, _, err = run_cli("eras", "--diff", "five", "6.1")
     assert status == 2
     assert "not a kernel release" in err
+
+
+@pytest.mark.parametrize(
+    ("series", "before"),
+    [
+        ((2, 6, 36), "2.6.35"),
+        ((3, 0), "2.6.39"),
+        ((3, 14), "3.13"),
+        ((4, 0), "3.19"),
+        ((5, 0), "4.20"),
+        ((6, 0), "5.19"),
+        ((7, 0), "6.19"),
+    ],
+)
+def test_the_release_before_each_new_number(series: tuple[int, ...], before: str) -> None:
+    assert release_before(series) == before

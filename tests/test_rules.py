@@ -422,6 +422,7 @@ def test_legacy_inputs_that_are_unknown() -> None:
     assert found is not None
     assert (found.least.cpu_root, found.most.cpu_root) == (1 << 32, 0)
     assert (found.least.run_root, found.most.run_root) == (1 << 16, 0)
+    assert (found.seen.cpu_root, found.seen.run_root) == (0, 0)
 
 
 def test_legacy_scores_of_those_never_chosen() -> None:
