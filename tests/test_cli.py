@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -232,6 +233,8 @@ BAD_INPUT = [
     ["rank", "--columns", "nope"],
     ["rank", "--sort", "nope"],
     ["rank", "--kernel", "newest"],
+    ["rank", "--kernel", "2.4.20"],
+    ["rank", "--kernel", "0.0"],
     ["rank", "--format", "yaml"],
     ["rank", "--nope"],
     ["rank", "extra"],
@@ -311,6 +314,31 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         text=True,
     )
     assert (found.stdout, found.stderr) == ("{\n", "")
+
+
+def test_closed_streams_are_no_error() -> None:
+    command = " ".join(PROGRAM)
+    for closed in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
+        found = subprocess.run(
+            ["sh", "-c", f"{command} rank {closed}"], capture_output=True, text=True
+        )
+        assert (found.returncode, found.stderr) == (0, ""), closed
+
+
+def test_an_interrupt_at_any_time_of_the_start_leaves_no_traceback() -> None:
+    for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+        with subprocess.Popen(
+            [*PROGRAM, "rank", "--from", "-"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate()
+        # Before Python runs any of our code the interrupt is its own to tell.
+        if "oomlab" in err:
+            assert "Traceback" not in err, (delay, err)
 
 
 def test_a_full_disk_is_one_line() -> None:

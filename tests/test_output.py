@@ -140,6 +140,25 @@ def test_the_kernels_score_is_marked_where_it_differs() -> None:
     assert "kernel" not in [column.name for column in default_columns(same)]
 
 
+def test_headings_are_escaped_whoever_wrote_them() -> None:
+    hostile = Table(columns=(), rows=(), heading=["a\x1b]0;pwn\x07"], footer=["b\x1b[2J"])
+    for screen in (Screen(), Screen(80)):
+        assert "\x1b" not in render_table(hostile, screen)
+
+
+def test_one_long_command_line_does_not_pad_the_others() -> None:
+    text = render_table(table_of("x" * 100_000, *["y"] * 50, columns="pid,name"), Screen())
+    assert len(text) < 250_000, "the name twice, and no padding"
+
+
+def test_several_flexible_columns_share_what_is_left() -> None:
+    column = choose(COLUMNS, "name")[0]
+    rows = table_of("n" * 60).rows
+    table = Table(columns=[column] * 3, rows=rows, fixed=True)
+    lines = render_table(table, Screen(80)).splitlines()  # type: ignore[arg-type]
+    assert [len(cell) for cell in lines[1].split()] == [25, 26, 25] or len(lines[1]) <= 80
+
+
 def test_unknown_is_a_question_mark_and_never_0() -> None:
     task = make_task(2, 5, swap_pages=None, pagetable_bytes=None)
     rows = ranking_rows(rank(make_snapshot(task, swap_pages=9)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,12 @@ import pytest
 
 import oomlab
 from oomlab.readers import procfs
-from oomlab.readers.machine import parse_meminfo, parse_swapped_out, parse_zoneinfo
+from oomlab.readers.machine import (
+    parse_meminfo,
+    parse_swapped_out,
+    parse_word_bits,
+    parse_zoneinfo,
+)
 from oomlab.readers.procfs import PROC, ProcScan, begin_snapshot, read_snapshot
 from oomlab.readers.sizes import SIZED_FIELDS
 
@@ -260,8 +266,47 @@ def test_sizes_are_the_same_as_of_a_whole_reading(sleeper: psutil.Process) -> No
     sized = oomlab.find_task(begin_snapshot(sizes_only=True)(), sleeper.pid)
     whole = oomlab.find_task(read_snapshot(), sleeper.pid)
     for name in SIZED_FIELDS:
-        if name != "comm":
-            assert getattr(sized, name) == getattr(whole, name), name
+        assert getattr(sized, name) == getattr(whole, name), name
+
+
+def test_a_process_in_very_many_groups_keeps_its_memory(fake_proc: Path) -> None:
+    status = (fake_proc / "7" / "status").read_text()
+    many = " ".join(map(str, range(100_000, 101_500)))
+    text = re.sub(r"(?m)^Groups:.*$", f"Groups:\t{many}", status)
+    assert len(text) > 4096
+    (fake_proc / "7" / "status").write_text(text)
+    for snapshot in (read_snapshot(fake_proc), begin_snapshot(fake_proc, sizes_only=True)()):
+        seven, eight = snapshot.tasks
+        assert seven.has_mm
+        assert seven.rss_pages == eight.rss_pages
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("7/oom_score_adj", "abc"),
+        ("7/oom_score", "xyz"),
+        ("zoneinfo", "Node x, zone DMA\n"),
+        ("meminfo", "MemTotal: 0 kB\nSwapTotal: 0 kB\n"),
+        ("meminfo", "MemTotal: x kB\n"),
+    ],
+)
+def test_odd_files_are_an_error_in_one_line(fake_proc: Path, name: str, text: str) -> None:
+    (fake_proc / name).write_text(text)
+    with pytest.raises(oomlab.SourceError) as error:
+        read_snapshot(fake_proc)
+    assert "\n" not in str(error.value)
+
+
+def test_the_kernels_word_size_is_not_pythons() -> None:
+    assert parse_word_bits(b"VmallocTotal:   34359738367 kB\n") == 64
+    assert parse_word_bits(b"VmallocTotal:     122880 kB\n") == 32
+
+
+def test_a_swapoff_is_noticed_by_its_name_in_the_fast_scan(fake_proc: Path) -> None:
+    stat = (fake_proc / "7" / "stat").read_text()
+    (fake_proc / "7" / "stat").write_text(re.sub(r"\(.*\)", "(swapoff)", stat))
+    assert begin_snapshot(fake_proc, sizes_only=True)().tasks[0].comm == "swapoff"
 
 
 def test_workers_read_the_same(fake_proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from conftest import make_machine, make_snapshot, make_task
@@ -10,7 +11,8 @@ from conftest import make_machine, make_snapshot, make_task
 from oomlab import InputError, rank
 from oomlab.analysis.ranking import cautions, children_of, rescored
 from oomlab.kernel.selection import Score
-from oomlab.snapshot import Memcg, Snapshot, Task
+from oomlab.output.ranking import heading
+from oomlab.snapshot import Gap, Memcg, Snapshot, Task
 
 T_GRAIN = 2_000_000 // 1000
 
@@ -198,6 +200,32 @@ def test_settings_that_make_the_ranking_moot(settings: dict[str, int], word: str
 
 def test_a_running_swapoff_is_named() -> None:
     assert "swapoff" in cautions(rank(make_snapshot(make_task(2, comm="swapoff"))))[0]
+
+
+def test_children_of_unknown_size_hold_an_unknown_amount() -> None:
+    tasks = [
+        make_task(2),
+        make_task(3, 10, ppid=2),
+        make_task(4, ppid=2, rss_stat_pages=None, rss_pages=None),
+    ]
+    assert children_of(rank(make_snapshot(*tasks)), {2}) == {2: (2, None)}
+
+
+def test_what_was_not_seen_is_said() -> None:
+    whole = rank(make_snapshot(make_task(2)))
+    part = rank(replace(make_snapshot(make_task(2)), gaps=(Gap("everything", "no", (7,)),)))
+    assert whole.is_complete
+    assert not part.is_complete
+    assert "not all processes can be seen" in cautions(part)[0]
+    assert "of the processes that can be seen here" in heading(part)[0]
+
+
+def test_the_headline_names_who_dies_and_not_only_who_is_chosen() -> None:
+    """Until 5.0 a child dies in its parent's place; memory.oom.group takes others along."""
+    tasks = [make_task(2, 50_000, comm="big"), make_task(3, 10, ppid=2, comm="small")]
+    old = rank(make_snapshot(*tasks, release="4.14"))
+    assert "kill 3 (small), a child, in place of 2 (big)" in heading(old)[0]
+    assert "kill 2 (big)" in heading(rank(make_snapshot(*tasks)))[0]
 
 
 def test_children_are_counted_with_what_they_hold() -> None:

@@ -43,7 +43,7 @@ def test_loading_and_saving_again_gives_the_same() -> None:
     assert dump_snapshot(parse(text)) == text
 
 
-@given(st.text(), st.lists(st.text(max_size=5), max_size=3), st.integers(-(2**63), 2**63 - 1))
+@given(st.text(), st.lists(st.text(max_size=5), max_size=3), st.integers(0, 2**52))
 def test_any_names_and_numbers_survive(comm: str, words: list[str], number: int) -> None:
     task = make_task(2, comm=comm, cmdline=tuple(words), swap_pages=number)
     snapshot = Snapshot(machine=make_machine(), tasks=(task,))
@@ -58,6 +58,20 @@ def test_files_are_packed_by_their_ending_and_private(name: str, tmp_path: Path)
     assert start == {"json": b'{"', "gz": b"\x1f\x8b", "xz": b"\xfd7"}[name.rpartition(".")[2]]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert oomlab.load(path) == FULL
+
+
+def test_an_existing_file_becomes_private_and_links_are_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o666)
+    link.symlink_to(target)
+    oomlab.save_snapshot(FULL, link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert oomlab.load(target) == FULL
+    assert sorted(tmp_path.iterdir()) == [link, target], "nothing is left beside it"
+    oomlab.save_snapshot(FULL, Path("/dev/null"))
+    assert not Path("/dev/null").is_file()
 
 
 def body(**changes: Any) -> bytes:
@@ -92,6 +106,12 @@ HOSTILE = {
     "a page size of 0": body(machine={"page_size": 0}),
     "a page size of 3": body(machine={"page_size": 3}),
     "a bad cgroup pair": body(tasks=[{"pid": 2, "comm": "x", "cgroups": [["a"]]}]),
+    "no memory": body(machine={"page_size": 4096, "ram_pages": 0, "swap_pages": 0}),
+    "a word of 7 bits": body(machine={"page_size": 4096, "word_bits": 7}),
+    "an adj out of range": body(tasks=[{"pid": 2, "comm": "x", "oom_score_adj": 1001}]),
+    "an oom_adj out of range": body(tasks=[{"pid": 2, "comm": "x", "oom_adj": 1 << 62}]),
+    "negative pages": body(tasks=[{"pid": 2, "comm": "x", "rss_pages": -1}]),
+    "too many lists": b'{"tasks":[' + b"[]," * 9_000_000 + b"[]]}",
     "unknown task field": body(tasks=[{"pid": 2, "comm": "x", "boo": 1}]),
 }
 

@@ -146,6 +146,13 @@ def test_later_edits_see_earlier_ones() -> None:
     assert apply_all(snapshot, added)[0].tasks[-1].oom_score_adj == -9
 
 
+def test_a_new_process_never_takes_a_killed_ones_pid() -> None:
+    edits = [Wanted("kill", "3"), Wanted("add", "new=1G"), Wanted("add", "newer=1G")]
+    after, told = apply_all(make_snapshot(make_task(2), make_task(3)), edits)
+    assert [task.pid for task in after.tasks] == [2, 4, 5]
+    assert [edit.pid for edit in told] == [3, 4, 5]
+
+
 @pytest.mark.parametrize(
     "edits",
     [
@@ -155,6 +162,9 @@ def test_later_edits_see_earlier_ones() -> None:
         [Wanted("kill", "2"), Wanted("adj", "2=1")],
         [Wanted("kill", "2"), Wanted("kill", "2")],
         [Wanted("ram", "1G"), Wanted("ram", "2G")],
+        [Wanted("adj", "2=1"), Wanted("oom_adj", "2=1")],
+        [Wanted("adj", "2=1_0")],
+        [Wanted("kill", "1" * 5000)],
         [Wanted("adj", "2")],
         [Wanted("adj", "=2")],
         [Wanted("adj", "2=")],

@@ -34,13 +34,15 @@ class Choice:
     """A sentence for each rule that bore on it."""
 
 
-def choose(ranking: Ranking, *, current: int | None = None) -> Choice:
+def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True) -> Choice:
     """Return whom the kernel chooses of a ranking and who dies.
+
+    With ``panics`` off the answer is who would die if vm.panic_on_oom were.
 
     ``current`` is the pid of the task that asks for memory: with vm.oom_kill_allocating_task,
     and before 2.6.36 in an OOM confined to some nodes, it is chosen itself.
     """
-    if _panics(ranking):
+    if panics and _panics(ranking):
         return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
     by_pid = {score.task.pid: score for score in ranking.scores}
     asker = by_pid.get(current) if current is not None else None

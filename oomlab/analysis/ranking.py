@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
+from ..kernel.facts import Facts
 from ..kernel.scope import Scope, memcg_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
 from ..kernel.usage import killer_rss_pages
@@ -45,6 +46,12 @@ class Ranking:
     def victim(self) -> Score | None:
         """The task that the kernel would choose, or None where nobody can be killed."""
         return self.scores[0] if self.scores and self.scores[0].killable else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every process was seen: else the victim may be one that was not."""
+        unseen = {"everything", "processes"}
+        return not any(gap.what in unseen for gap in self.snapshot.gaps)
 
     @cached_property
     def possible_victims(self) -> tuple[Score, ...]:
@@ -200,16 +207,21 @@ def cautions(ranking: Ranking) -> list[str]:
             "vm.oom_kill_allocating_task is on: the task that asks for memory dies, "
             "not the first of this list, unless it can't be killed"
         )
+    if not ranking.is_complete:
+        found.append("not all processes can be seen from here: the victim may be another")
     if any(task.comm == "swapoff" and not task.kernel_thread for task in ranking.scope.tasks):
         found.append("a process is named swapoff: if it is switching swap off, it dies first")
     return found
 
 
 class Children(NamedTuple):
-    """A process's children: how many, and the pages of RSS and swap that they hold together."""
+    """A process's children: how many, and the pages of RSS and swap that they hold together.
+
+    ``pages`` is None where any child's memory is unknown.
+    """
 
     number: int
-    pages: int
+    pages: int | None
 
 
 NO_CHILDREN = Children(0, 0)
@@ -219,11 +231,18 @@ def children_of(ranking: Ranking, parents: Collection[int]) -> dict[int, Childre
     """Return the direct children of each of ``parents`` (pids) that has any."""
     facts = ranking.era.facts
     counts: dict[int, int] = {}
-    pages: dict[int, int] = {}
+    pages: dict[int, int | None] = {}
     for task in ranking.snapshot.tasks:
         parent = task.ppid
         if parent in parents and parent is not None:
             counts[parent] = counts.get(parent, 0) + 1
-            held = (killer_rss_pages(task, facts) or 0) + (task.swap_pages or 0)
-            pages[parent] = pages.get(parent, 0) + held
+            held, before = _held_pages(task, facts), pages.get(parent, 0)
+            pages[parent] = None if held is None or before is None else before + held
     return {parent: Children(count, pages[parent]) for parent, count in counts.items()}
+
+
+def _held_pages(task: Task, facts: Facts) -> int | None:
+    if task.has_mm is False:
+        return 0
+    rss, swap = killer_rss_pages(task, facts), task.swap_pages
+    return None if rss is None or swap is None else rss + swap

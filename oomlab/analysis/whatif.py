@@ -6,6 +6,7 @@ are left as they are: a process that grows by 1 GiB gets about 2 MiB more of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,12 +21,15 @@ MAX_PAGES = 1 << 52
 """More than any machine addresses: larger sizes are refused as mistakes."""
 
 
+_PID = re.compile("[0-9]{1,18}")
+
+
 def find_task(snapshot: Snapshot, name_or_pid: int | str) -> Task:
     """Return the one task with that PID, or with that name if exactly one has it.
 
     Raises UnknownTaskError, which names the candidates where there are several.
     """
-    if isinstance(name_or_pid, int) or name_or_pid.isdecimal():
+    if isinstance(name_or_pid, int) or _PID.fullmatch(name_or_pid):
         pid = int(name_or_pid)
         for task in snapshot.tasks:
             if task.pid == pid:
@@ -100,15 +104,23 @@ def kill(snapshot: Snapshot, *, pid: int) -> Snapshot:
     return replace(snapshot, tasks=tuple(task for task in snapshot.tasks if task.pid != pid))
 
 
-def add_task(snapshot: Snapshot, *, comm: str, rss_bytes: int, oom_score_adj: int = 0) -> Snapshot:
+def add_task(
+    snapshot: Snapshot,
+    *,
+    comm: str,
+    rss_bytes: int,
+    oom_score_adj: int = 0,
+    pid: int | None = None,
+) -> Snapshot:
     """Add a process that is not there yet: the youngest, all its memory anonymous.
 
-    It gets the next PID. Raises InputError where a value is out of range.
+    It gets the next PID unless one is given. Raises InputError where a value is out of range.
     """
     if not OOM_SCORE_ADJ_MIN <= oom_score_adj <= OOM_SCORE_ADJ_MAX:
         raise InputError(f"oom_score_adj {oom_score_adj} is outside -1000..1000")
     pages = _pages(snapshot, rss_bytes, "RSS")
-    pid = max((task.pid for task in snapshot.tasks), default=1) + 1
+    if pid is None:
+        pid = max((task.pid for task in snapshot.tasks), default=1) + 1
     youngest = max((task.start_ticks or 0 for task in snapshot.tasks), default=0)
     task = Task(
         pid=pid,

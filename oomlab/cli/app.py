@@ -113,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_BROKEN_PIPE
     except OomlabError as error:
         return _fail(str(error))
+    except MemoryError:
+        return _fail("out of memory: the input is too large for this machine")
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except click.ClickException as error:
@@ -127,7 +129,7 @@ def _fail(message: str) -> int:
 
 
 def run() -> None:
-    """Run as a program."""
+    """Run as a program, then end the process."""
     # One command and out: what it builds lives to the end, so looking for cycles is waste.
     gc.disable()
     status = main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,11 +55,19 @@ def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, l
     edits: list[Edit] = []
     done: set[tuple[str, int | None]] = set()
     killed: set[int | None] = set()
+    # A new process gets a pid that nobody has had: one that was killed stays gone.
+    last_pid = max((task.pid for task in snapshot.tasks), default=1)
     for one in wanted:
-        snapshot, edit = _APPLY[one.kind](snapshot, one.text)
-        if (edit.kind, edit.pid) in done and edit.kind not in ("grow", "add"):
+        if one.kind == "add":
+            last_pid += 1
+            snapshot, edit = _add(snapshot, one.text, last_pid)
+        else:
+            snapshot, edit = _APPLY[one.kind](snapshot, one.text)
+        # Both set one and the same value.
+        target = ("adj" if edit.kind == "oom_adj" else edit.kind, edit.pid)
+        if target in done and edit.kind not in ("grow", "add"):
             raise InputError(f"--{one.kind.replace('_', '-')} is given twice for the same target")
-        done.add((edit.kind, edit.pid))
+        done.add(target)
         if edit.kind == "kill":
             killed.add(edit.pid)
         edits.append(edit)
@@ -80,14 +89,18 @@ def _target(text: str, kind: str) -> tuple[str, str]:
 _EXAMPLE = {"adj": "-500", "oom_adj": "-5", "grow": "+2G", "rss": "8G", "swap": "1G"}
 
 
+_WHOLE = re.compile("[+-]?[0-9]{1,9}")
+
+
+def _whole(text: str, what: str, span: str) -> int:
+    if _WHOLE.fullmatch(text) is None:
+        raise InputError(f"{text[:40]!r} is not an {what}: a whole number, {span}")
+    return int(text)
+
+
 def parse_adj(text: str) -> int:
     """Return an oom_score_adj as typed. Raises InputError where it is no whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(
-            f"{text[:40]!r} is not an oom_score_adj: a whole number, -1000..1000"
-        ) from None
+    return _whole(text, "oom_score_adj", "-1000..1000")
 
 
 def _adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
@@ -101,10 +114,7 @@ def _adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
 def _oom_adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
     name, value = _target(text, "oom_adj")
     task = whatif.find_task(snapshot, name)
-    try:
-        oom_adj = int(value)
-    except ValueError:
-        raise InputError(f"{value[:40]!r} is not an oom_adj: a whole number, -17..15") from None
+    oom_adj = _whole(value, "oom_adj", "-17..15")
     after = whatif.set_oom_adj(snapshot, pid=task.pid, oom_adj=oom_adj)
     means = f"{oom_adj} (oom_score_adj {whatif.find_task(after, task.pid).oom_score_adj})"
     said = f"oom_adj of {task.pid} ({printable(task.comm)}) {means}"
@@ -132,7 +142,7 @@ def _kill(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
     return after, Edit(kind="kill", pid=task.pid, comm=task.comm, text=said)
 
 
-def _add(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+def _add(snapshot: Snapshot, text: str, pid: int) -> tuple[Snapshot, Edit]:
     name, equals, rest = text.partition("=")
     value, *settings = rest.split(",")
     if not equals or not name or len(settings) > 1:
@@ -144,8 +154,7 @@ def _add(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
             raise InputError(f"--add {text!r}: only adj=N may follow the size")
         adj = parse_adj(number)
     size = parse_size(value)
-    after = whatif.add_task(snapshot, comm=name[:15], rss_bytes=size, oom_score_adj=adj)
-    pid = after.tasks[-1].pid
+    after = whatif.add_task(snapshot, comm=name[:15], rss_bytes=size, oom_score_adj=adj, pid=pid)
     said = f"new process {pid} ({printable(name[:15])}) of {printable(value)}, adj {adj}"
     return after, Edit(kind="add", pid=pid, comm=name[:15], value=size, text=said)
 
@@ -169,7 +178,6 @@ _APPLY = {
     "rss": lambda snapshot, text: _sized("rss", snapshot, text),
     "swap": lambda snapshot, text: _sized("swap", snapshot, text),
     "kill": _kill,
-    "add": _add,
     "ram": _ram,
     "swap_total": _swap_total,
 }

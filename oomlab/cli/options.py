@@ -62,6 +62,8 @@ def load_source(source: str | None, proc: Path | None, details: Iterable[str] = 
 
     if source is not None and proc is not None:
         raise InputError("--from and --proc contradict each other: give one of them")
+    # Rules with a bonus for root ask in which user namespace that is.
+    details = {"userns", *details}
     snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS)
     report_gaps(snapshot)
     return snapshot

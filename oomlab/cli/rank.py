@@ -56,7 +56,8 @@ def rank(
     wanted = _Wanted(limit=_limit(count, every, form), every=every, user=user, sort=sort)
     details = _details(cmdline or form is Format.json, columns, sort)
     # On a large machine workers begin to read now: the imports below are time for them.
-    live = source is None and columns != "help" and wanted.only_first
+    # Older rules may count what sizes alone don't tell, so a named kernel reads all.
+    live = source is None and kernel is None and columns != "help" and wanted.only_first
     finish = begin_sizes(proc) if live else None
     from ..output.rank_columns import COLUMNS, default_columns
     from ..output.tables import choose
@@ -127,5 +128,5 @@ def _limit(count: int | None, every: bool, form: Format) -> int | None:
 def _details(cmdline: bool, columns: str | None, sort: str | None) -> set[str]:
     """Return the per-process files that only some columns need."""
     named = f"{columns or ''},{(sort or '').removeprefix('-')}".split(",")
-    wanted = {"cmdline", "cgroup"} & set(named)
+    wanted = {"userns"} | ({"cmdline", "cgroup"} & set(named))
     return wanted | {"cmdline"} if cmdline else wanted

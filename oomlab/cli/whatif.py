@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..output.change_columns import ChangeRow
     from ..output.comparison import Edit
     from ..output.tables import Column
+    from ..snapshot import Snapshot
 
 _DEFAULT_COUNT = 10
 Texts = list[str]
@@ -100,8 +101,22 @@ def whatif(
     after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
-    before = rank(snapshot)
+    before = _ranked_now(snapshot, kernel)
     _print(before, rank(after, kernel=kernel or before.era), edits, chosen, count, form)
+
+
+def _ranked_now(snapshot: Snapshot, kernel: str | None) -> Ranking:
+    """Rank by the snapshot's own rules, or where nothing tells them by those asked for."""
+    from ..analysis.ranking import rank
+    from ..kernel.evidence import pick_era
+
+    try:
+        era = pick_era(snapshot)
+    except InputError:
+        if kernel is None:
+            raise
+        era = pick_era(snapshot, kernel)
+    return rank(snapshot, kernel=era)
 
 
 def _print(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..errors import InputError
 from .facts import BASE, Facts
 from .history import CHANGES, STABLE, VENDOR
 from .release import Release, parse_release
@@ -65,6 +66,8 @@ def era_of(release: str, *, evidence: str = "release") -> Era:
     'signed'
     """
     parsed = parse_release(release)
+    if parsed.series < OLDEST:
+        raise InputError(f"{release[:60]!r}: the oldest rules here are those of {dotted(OLDEST)}")
     facts = facts_at(parsed)
     for vendor in VENDOR:
         if vendor.series == parsed.series and vendor.mark in release:

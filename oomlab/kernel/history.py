@@ -56,7 +56,7 @@ CHANGES: tuple[Change, ...] = (
     Change((2, 6, 16), "legacy_children", "half", "9827b781f20 (in v2.6.16)"),
     Change((2, 6, 16), "node_selection", "current", "9b0f8b040ac (in v2.6.16)"),
     Change((2, 6, 16), "printed_score", "badness", "trees 2.6.15 and 2.6.16"),
-    Change((2, 6, 19), "legacy_origin", True, "af5b0f6 (in v2.6.19)"),
+    Change((2, 6, 19), "legacy_origin", True, "af5b912435d (in v2.6.19)"),
     Change((2, 6, 19), "legacy_disjoint", True, "7887a3da753 (in v2.6.19)"),
     Change((2, 6, 20), "mm_partners", "none", "trees 2.6.19 and 2.6.20"),
     Change((2, 6, 20), "oom_adj_write", "lower oom_adj", "8fb4fc68ca3 (in v2.6.20)"),

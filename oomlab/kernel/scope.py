@@ -33,7 +33,7 @@ def system_scope(snapshot: Snapshot) -> Scope:
     totalpages = snapshot.machine.totalpages
     if totalpages is None:
         raise InputError(
-            "the snapshot does not tell MemTotal and SwapTotal; give --ram and --swap-total"
+            "the source does not tell MemTotal and SwapTotal, so totalpages can't be known"
         )
     return Scope("CONSTRAINT_NONE", totalpages, snapshot.tasks, everyone=snapshot.tasks)
 

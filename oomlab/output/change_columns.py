@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..analysis.ranking import Ranking
 from ..kernel.selection import Score
-from .rank_rows import RankRow, ranking_rows, size
+from .rank_rows import RankRow, ranking_rows, shown_badness, shown_oom_score, shown_place, user_of
 from .tables import Column
 
 
@@ -58,7 +58,7 @@ def rank_of(row: RankRow | None) -> int | None:
 def _shown_rank(row: RankRow | None) -> str:
     if row is None:
         return "none"
-    return str(row.place) if row.score.killable else "never"
+    return shown_place(row) if row.score.killable else "never"
 
 
 def _moved(row: ChangeRow) -> int | None:
@@ -86,15 +86,14 @@ def _badness(row: RankRow | None) -> int | None:
 def _shown_badness(row: RankRow | None) -> str:
     if row is None or not row.score.killable:
         return "-"
-    badness = _badness(row)
-    return size(badness) if row.in_pages() else str(badness)
+    return shown_badness(row)
 
 
 def _score(score: Score | None) -> int | None:
     return None if score is None else score.oom_score
 
 
-def _changed(now: object, then: object, missing: str = "-") -> str:
+def _changed(now: object, then: object, missing: str = "?") -> str:
     first, second = (missing if value is None else str(value) for value in (now, then))
     return second if first == second else f"{first} > {second}"
 
@@ -131,8 +130,8 @@ COLUMNS: tuple[Column[ChangeRow], ...] = (
         name="user",
         header="USER",
         help="effective user",
-        value=lambda row: row.latest.task.user or row.latest.task.euid,
-        show=lambda row: str(row.latest.task.user or row.latest.task.euid or ""),
+        value=lambda row: user_of(row.latest),
+        show=lambda row: user_of(row.latest) or "",
         left=True,
         keep=2,
     ),
@@ -171,8 +170,7 @@ COLUMNS: tuple[Column[ChangeRow], ...] = (
         key="oom_score",
         value=lambda row: _score(row.after.score if row.after else None),
         show=lambda row: _changed(
-            _score(row.before.score) if row.before else _score(row.latest.score),
-            _score(row.latest.score),
+            shown_oom_score(row.before or row.latest), shown_oom_score(row.latest)
         ),
         keep=4,
     ),

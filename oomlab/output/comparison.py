@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..analysis.choice import choose
 from ..analysis.ranking import NO_CHILDREN, Ranking, cautions
-from ..kernel.selection import Score
 from ..units import human
 from .change_columns import ChangeRow, rank_of
 from .documents import gap_entries, kernel_entry, scope_entry, task_entry
 from .rank_rows import RankRow
-from .ranking import named
+from .ranking import killed_text, named, seen_text
 from .tables import Column, Table
 
 SCHEMA = "oomlab.whatif/1"
@@ -50,19 +50,20 @@ def comparison_table(
 
 def answer(before: Ranking, after: Ranking) -> str:
     """Return the one sentence: who dies now, and who would die then."""
-    now, then = before.possible_victims, after.possible_victims
-    if not now and not then:
+    now, then, seen = _names(before), _names(after), seen_text(after)
+    if not before.victim and not after.victim:
         return "The kernel would find nobody to kill, now and then."
-    if [score.task.pid for score in now] == [score.task.pid for score in then]:
-        return f"Nothing changes: the kernel would kill {_names(then)} now, and still then."
-    return f"The kernel would kill {_names(now)} now; with these edits, {_names(then)}."
+    if now == then:
+        return f"Nothing changes: the kernel would kill {then} now, and still then{seen}."
+    return f"The kernel would kill {now} now; with these edits, {then}{seen}."
 
 
-def _names(scores: Sequence[Score]) -> str:
+def _names(ranking: Ranking) -> str:
+    scores = ranking.possible_victims
     if not scores:
         return "nobody (it would panic)"
     if len(scores) == 1:
-        return named(scores[0].task)
+        return killed_text(ranking)
     more = f" or {len(scores) - 3} others" if len(scores) > 3 else ""
     return "one of " + ", ".join(named(score.task) for score in scores[:3]) + more
 
@@ -83,10 +84,11 @@ def whatif_document(
 
 
 def _victim(ranking: Ranking) -> dict[str, Any] | None:
-    if ranking.victim is None:
+    choice = choose(ranking, panics=False)
+    if choice.victim is None:
         return None
-    task, certain = ranking.victim.task, len(ranking.possible_victims) == 1
-    return {"pid": task.pid, "comm": task.comm, "certain": certain}
+    certain = len(ranking.possible_victims) == 1 and ranking.is_complete
+    return {"pid": choice.victim.pid, "comm": choice.victim.comm, "certain": certain}
 
 
 def _ranking_entry(ranking: Ranking, count: int) -> dict[str, Any]:

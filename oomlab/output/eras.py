@@ -108,6 +108,7 @@ COLUMNS: tuple[Column[EraRow], ...] = (
         value=lambda row: _counts(row.facts),
         left=True,
         keep=5,
+        flexible=True,
     ),
     Column(
         name="root",
@@ -116,6 +117,7 @@ COLUMNS: tuple[Column[EraRow], ...] = (
         value=lambda row: _root(row.facts),
         left=True,
         keep=4,
+        flexible=True,
     ),
     Column(
         name="adj",
@@ -124,6 +126,7 @@ COLUMNS: tuple[Column[EraRow], ...] = (
         value=lambda row: _ADJUST[row.facts.formula],
         left=True,
         keep=4,
+        flexible=True,
     ),
     Column(
         name="ties",
@@ -141,6 +144,7 @@ COLUMNS: tuple[Column[EraRow], ...] = (
         show=lambda row: ", ".join(text.split(":")[0] for text in row.also),
         left=True,
         keep=1,
+        flexible=True,
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..analysis.choice import choose
 from ..analysis.ranking import Ranking, cautions
 from ..snapshot import Task
 from ..units import human
@@ -44,10 +45,28 @@ def _verdict(ranking: Ranking) -> str:
         panics = "" if ranking.scope.memcg else " and panic"
         return f"the kernel would find nobody to kill{panics}"
     if len(possible) == 1:
-        return f"the kernel would kill {named(possible[0].task)}"
+        return f"the kernel would kill {killed_text(ranking)}{seen_text(ranking)}"
     names = ", ".join(named(score.task) for score in possible[:4])
     more = f" or {len(possible) - 4} others" if len(possible) > 4 else ""
     return f"the kernel would kill one of {names}{more}: which can't be known from here"
+
+
+def killed_text(ranking: Ranking) -> str:
+    """Return who dies where the choice is known, and why it is not the chosen or not alone."""
+    choice = choose(ranking, panics=False)
+    if choice.victim is None or choice.chosen is None:
+        return "nobody"
+    text = named(choice.victim)
+    if choice.victim.pid != choice.chosen.task.pid:
+        text += f", a child, in place of {named(choice.chosen.task)}"
+    if len(choice.killed) > 1:
+        text += f" and with it {len(choice.killed) - 1} others (memory.oom.group)"
+    return text
+
+
+def seen_text(ranking: Ranking) -> str:
+    """Return what the answer leaves open where not every process was seen."""
+    return "" if ranking.is_complete else ", of the processes that can be seen here"
 
 
 def named(task: Task) -> str:

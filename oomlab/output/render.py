@@ -25,28 +25,43 @@ class Screen(NamedTuple):
 
 def render_table(table: Table[Any], screen: Screen) -> str:
     """Render for people, fitted to the screen."""
-    from tabulate import tabulate
-
     columns, left_out = _fitting(table, screen)
     body = _cells(columns, table.rows, screen)
     lines = _wrapped(table.heading, screen)
     if table.heading and table.rows:
         lines.append("")
     if table.rows:
-        # Given as headers they would be padded by two columns each.
-        headers = [column.header for column in columns]
-        text = tabulate(
-            [headers, *body],
-            tablefmt="plain",
-            disable_numparse=True,
-            colalign=["left" if column.left else "right" for column in columns],
-        )
-        lines += _coloured(text.splitlines(), table, screen)
+        lines += _coloured(_laid_out(columns, body), table, screen)
     if left_out:
         names = ", ".join(column.name for column in left_out)
         lines += ["", f"Not shown for lack of width: {names}."]
     lines += _wrapped(table.footer, screen)
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _laid_out(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out cells in columns, the headers first."""
+    from tabulate import tabulate
+
+    # A last column of text is put behind the others: padding every line to the longest
+    # command line would cost its length for each row.
+    loose = columns[-1].left and len(columns) > 1
+    end = len(columns) - 1 if loose else len(columns)
+    # Given as headers they would be padded by two columns each.
+    cells = [[column.header for column in columns], *body]
+    text = tabulate(
+        [row[:end] for row in cells],
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=["left" if column.left else "right" for column in columns[:end]],
+    )
+    lines = text.splitlines()
+    if not loose:
+        return lines
+    room = max(map(width, lines)) + _GAP
+    return [
+        line + " " * (room - width(line)) + row[-1] for line, row in zip(lines, cells, strict=True)
+    ]
 
 
 def render_markdown(table: Table[Any], screen: Screen) -> str:  # noqa: ARG001
@@ -90,11 +105,12 @@ def render_json(document: Any) -> str:
 
 def _wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
     """Break sentences into lines that fit the screen."""
+    safe = [printable(sentence) for sentence in sentences]
     if screen.columns is None:
-        return list(sentences)
+        return safe
     from textwrap import wrap
 
-    return [line for sentence in sentences for line in wrap(sentence, max(screen.columns, 20))]
+    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20))]
 
 
 def _csv_cell(value: Any) -> Any:
@@ -112,14 +128,20 @@ def _cells(columns: Sequence[Column[Any]], rows: Sequence[Any], screen: Screen) 
     body = [[printable(column.text(row)) for column in columns] for row in rows]
     if screen.columns is None:
         return body
-    spare = screen.columns - sum(_widths(columns, body)) - _GAP * (len(columns) - 1)
-    for index, column in enumerate(columns):
-        if column.flexible and spare < 0:
-            widest = max(width(cells[index]) for cells in body)
-            room = max(widest + spare, 1)
-            for cells in body:
-                cells[index] = cut(cells[index], room)
-            spare += widest - room
+    over = sum(_widths(columns, body)) + _GAP * (len(columns) - 1) - screen.columns
+    flexible = [index for index, column in enumerate(columns) if column.flexible]
+    while over > 0 and flexible:
+        # The widest gives way first, down to the next widest, and none beyond its minimum.
+        widths = {index: _widths(columns, body)[index] for index in flexible}
+        widest = max(flexible, key=lambda index: widths[index])
+        others = [size for index, size in widths.items() if index != widest]
+        floor = max([_FLEXIBLE_MINIMUM, len(columns[widest].header), *others])
+        room = max(widths[widest] - over, floor if widths[widest] > floor else _FLEXIBLE_MINIMUM)
+        if room >= widths[widest]:
+            break
+        for cells in body:
+            cells[widest] = cut(cells[widest], room)
+        over -= widths[widest] - room
     return body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -41,8 +42,11 @@ def find_memory_hierarchy(proc: Path) -> Path | None:
         return None
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
-        kind, *rest = after.split()
-        point = Path(before.split()[4].replace("\\040", " "))
+        kind, *rest = after.split() or [""]
+        places = before.split()
+        if kind not in ("cgroup", "cgroup2") or len(places) < 5 or not rest:
+            continue
+        point = Path(_unescaped(places[4]))
         if proc != _OWN_PROC:
             point = proc / "1" / "root" / point.relative_to("/")
         if kind == "cgroup" and "memory" in rest[-1].split(","):
@@ -50,6 +54,11 @@ def find_memory_hierarchy(proc: Path) -> Path | None:
         if kind == "cgroup2" and unified is None:
             unified = point
     return unified
+
+
+def _unescaped(place: str) -> str:
+    """Undo the octal escapes of mountinfo (proc(5)): blank, tab, newline, backslash."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), place)
 
 
 def read_memcgs(mount: Path) -> tuple[Memcg, ...]:
@@ -74,9 +83,12 @@ def parse_memcgs(
 ) -> tuple[Memcg, ...]:
     """Make Memcgs of the text of their files, leaving out cgroups without the controller."""
     orders = creation_orders or {path: index for index, path in enumerate(cgroups)}
-    found = [
-        parse_memcg(path, files, page_size, orders.get(path)) for path, files in cgroups.items()
-    ]
+    found = []
+    for path, files in cgroups.items():
+        try:
+            found.append(parse_memcg(path, files, page_size, orders.get(path)))
+        except ValueError as error:
+            raise SourceError(f"memory cgroup {path}: {error}") from error
     return tuple(memcg for memcg in found if memcg is not None)
 
 

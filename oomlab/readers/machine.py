@@ -23,20 +23,30 @@ SYSCTLS = (
 )
 """Files of /proc/sys/vm that are kept as integers, each under its own name."""
 
+_MOST_32_BIT_KIB = 4 << 20
+
 _INIT_PID_NAMESPACE = "pid:[4026531836]"
 """The initial pid namespace has this fixed number (PROC_PID_INIT_INO)."""
 
 
 def read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
-    """Read the machine behind a /proc. Raises SourceError where there is no meminfo."""
+    """Read the machine behind a /proc. Raises SourceError where a file is not as expected."""
+    try:
+        return _read_machine(root)
+    except ValueError as error:
+        raise SourceError(f"{root}: not a /proc as the kernel prints it ({error})") from error
+
+
+def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
     page_size = os.sysconf("SC_PAGE_SIZE")
     try:
-        meminfo = parse_meminfo((root / "meminfo").read_bytes(), page_size)
+        text = (root / "meminfo").read_bytes()
     except OSError as error:
         raise SourceError(
             f"{root}/meminfo: {error.strerror}; oomlab needs Linux and a mounted /proc "
             "(or a snapshot: --from FILE)"
         ) from error
+    meminfo, word_bits = parse_meminfo(text, page_size), parse_word_bits(text)
     gaps: list[Gap] = []
     replaced = _is_replaced(root, "meminfo")
     if replaced:
@@ -51,7 +61,7 @@ def read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
         gaps.append(Gap(what="processes", why="this is a container's /proc: others are not seen"))
     return Machine(
         page_size=page_size,
-        word_bits=64 if os.sysconf("SC_LONG_BIT") == 64 else 32,
+        word_bits=word_bits,
         release=release.decode("ascii", "replace").strip() if release else None,
         cpus=_online_cpus(root),
         nodes=parse_zoneinfo(zones) if zones else None,
@@ -72,12 +82,25 @@ def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
     found = dict(re.findall(rb"^(MemTotal|SwapTotal|MemAvailable): +(\d+) kB$", text, re.MULTILINE))
     if b"MemTotal" not in found or b"SwapTotal" not in found:
         raise SourceError("meminfo has no MemTotal or no SwapTotal line")
+    if int(found[b"MemTotal"]) == 0:
+        raise SourceError("meminfo says that there is no memory")
     names = {
         b"MemTotal": "ram_pages",
         b"SwapTotal": "swap_pages",
         b"MemAvailable": "available_pages",
     }
     return {names[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
+
+
+def parse_word_bits(text: bytes) -> int:
+    """Return the kernel's word size: its vmalloc area exceeds 4 GiB on 64 bits only.
+
+    Python's own word size is no guide: a 32-bit userland may run on a 64-bit kernel.
+    """
+    found = re.search(rb"^VmallocTotal: +(\d+) kB$", text, re.MULTILINE)
+    if found is None:
+        return os.sysconf("SC_LONG_BIT")
+    return 64 if int(found[1]) > _MOST_32_BIT_KIB else 32
 
 
 def parse_zoneinfo(text: bytes) -> tuple[Node, ...] | None:
@@ -154,9 +177,12 @@ def _read_sysinfo(page_size: int) -> dict[str, int]:
 
 
 def _online_cpus(root: Path) -> int | None:
-    """Count the CPUs that are online: the bound of the per-CPU counters grows with them."""
+    """Count the CPUs that are online: the bound of the per-CPU counters grows with them.
+
+    Where stat is faked (lxcfs) their number is unknown: too small a bound would be wrong.
+    """
     if _is_replaced(root, "stat"):
-        return os.cpu_count()
+        return None
     try:
         found = len(re.findall(rb"^cpu\d+ ", (root / "stat").read_bytes(), re.MULTILINE))
     except OSError:
@@ -174,12 +200,17 @@ def _sees_global_init(root: Path) -> bool | None:
                 return True
     except (OSError, ValueError):
         pass
+    # hidepid may hide pid 2 even there. What init is in, or else what we are in, tells too.
+    for process in ("1", "self"):
+        try:
+            return str((root / process / "ns" / "pid").readlink()) == _INIT_PID_NAMESPACE
+        except OSError:
+            continue
     try:
-        # hidepid may hide pid 2 even there; this link of our own can always be read.
-        own = str((root / "self" / "ns" / "pid").readlink())
-    except OSError:
+        # The kernel's 0 may have other reasons, but anything else is no global init's.
+        return False if int((root / "1" / "oom_score").read_bytes()) else None
+    except (OSError, ValueError):
         return None
-    return own == _INIT_PID_NAMESPACE
 
 
 def _read_uptime(root: Path) -> int | None:

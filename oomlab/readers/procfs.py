@@ -58,8 +58,11 @@ def begin_snapshot(
     def finish() -> Snapshot:
         tasks = finish_tasks()
         tasks.sort(key=scan_order_key)
+        seen = machine
+        if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
+            seen = machine._replace(swapped_out_pages=None)  # the first pages went out meanwhile
         return Snapshot(
-            machine=machine,
+            machine=seen,
             tasks=tuple(tasks),
             taken_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             source=str(root),
@@ -104,6 +107,9 @@ class ProcScan:
                 f"{self._root}: {error.strerror}; give --proc a mounted /proc"
             ) from error
         names = [name for name in entries if name.isdecimal() and name != own]
+        if "1" not in names and own != "1":
+            # Every /proc has a pid 1: where it is not listed, others are hidden too.
+            self._denied["processes", "some are hidden (hidepid)"] = []
         workers = min(workers, len(names) // _WORTH_A_WORKER)
         if workers <= 1:
             return lambda: self._tasks(self._read_part(names))
@@ -117,7 +123,7 @@ class ProcScan:
 
     def _read_part(self, names: Sequence[str]) -> Part:
         """Read some processes to plain rows and notes, which a worker can send home."""
-        self._denied = {}
+        known, self._denied = self._denied, {}
         rows: list[tuple[Any, ...]] = []
         with open_directory(self._root) as root_fd:
             if self._sizes_only:
@@ -126,7 +132,7 @@ class ProcScan:
             read = (self._read(root_fd, name) for name in names)
             rows += [tuple(task) for task in read if task is not None]
         notes = [(*key, pid) for key, pids in self._denied.items() for pid in pids]
-        self._denied = {}
+        self._denied = known
         return Part(rows, notes)
 
     def read_some(self, pids: Iterable[int]) -> list[Task]:
@@ -159,7 +165,7 @@ class ProcScan:
         except PermissionError as error:
             self._deny("everything", error, int(name))
             return None
-        except SourceError as error:
+        except (SourceError, ValueError) as error:
             raise SourceError(f"{self._root}/{name}: {error}") from error
         finally:
             os.close(directory)

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import sys
 import types
 import zlib
@@ -18,13 +19,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
-from ..snapshot import Gap, Machine, Memcg, Node, Snapshot, Task
+from ..snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Node, Snapshot, Task
 
 SCHEMA = "oomlab.snapshot/1"
-MAX_BYTES = 1 << 30
-"""Refuse to unpack more: a million processes take about half of it."""
+MAX_BYTES = 1 << 28
+"""Refuse to unpack more: 300,000 processes with all their files fit."""
 
-_MAX_INT = 1 << 63
+MAX_BRACKETS = 1 << 23
+"""Refuse more lists and objects: small in the file, they grow twentyfold in memory."""
+
 _RECORDS = (Machine, Node, Task, Memcg, Gap)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
@@ -42,10 +45,25 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
     """
     data = pack(dump_snapshot(snapshot), path.name)
     try:
-        path.touch(mode=0o600)
-        path.write_bytes(data)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a pipe or a device is the user's own choice
+        else:
+            _replace_privately(path.resolve(), data)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
+
+
+def _replace_privately(path: Path, data: bytes) -> None:
+    """Write beside the file and rename: never half a file, never readable by others."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def pack(data: bytes, name: str) -> bytes:
@@ -96,6 +114,8 @@ def _read_bounded(stream: Any, name: str) -> bytes:
 
 def parse_json(data: bytes, name: str) -> dict[str, Any]:
     """Parse a JSON object. Raises SnapshotFormatError for anything else, however hostile."""
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise SnapshotFormatError(f"{name}: more lists and objects than a snapshot has")
     try:
         body = json.loads(data)
     except RecursionError:
@@ -116,6 +136,10 @@ def parse_snapshot(body: dict[str, Any], name: str = "snapshot") -> Snapshot:
     snapshot: Snapshot = _record(Snapshot, {k: v for k, v in body.items() if k != "schema"}, name)
     if snapshot.machine.page_size not in _PAGE_SIZES:
         raise SnapshotFormatError(f"{name}: page_size {snapshot.machine.page_size} is no page size")
+    if snapshot.machine.word_bits not in (32, 64):
+        raise SnapshotFormatError(f"{name}: word_bits {snapshot.machine.word_bits} is not 32 or 64")
+    if snapshot.machine.totalpages == 0:
+        raise SnapshotFormatError(f"{name}: a machine without RAM and swap")
     pids = {task.pid for task in snapshot.tasks}
     if len(pids) != len(snapshot.tasks):
         raise SnapshotFormatError(f"{name}: a pid stands in it twice")
@@ -123,6 +147,26 @@ def parse_snapshot(body: dict[str, Any], name: str = "snapshot") -> Snapshot:
 
 
 _PAGE_SIZES = frozenset(1 << bits for bits in range(10, 21))
+
+_MOST_PAGES = 1 << 52
+_RANGES = {
+    "oom_score_adj": (-1000, 1000),
+    "oom_adj": (-17, 15),
+    "nice": (-20, 19),
+    "pid": (0, 1 << 31),
+    "ppid": (0, 1 << 31),
+    "cpus": (1, 1 << 16),
+    "timer_hz": (1, 1 << 16),
+    "kernel_oom_score": (0, (1 << 64) - 1),
+    "cap_effective": (0, (1 << 64) - 1),
+}
+"""What the kernel itself allows. Other numbers count something: 0 to 2^63 - 1, pages less."""
+
+
+def _range_of(name: str) -> tuple[int, int]:
+    if name.endswith("_pages") and "limit" not in name:
+        return 0, _MOST_PAGES
+    return _RANGES.get(name, (0, UNLIMITED_PAGES))
 
 
 def _as_json(value: Any) -> Any:
@@ -166,42 +210,40 @@ def _checks(kind: type[Any]) -> dict[str, _Check]:
     """Return a check for each field of a record, made once of its type hints."""
     if kind not in _checks_of:
         hints = get_type_hints(kind)
-        _checks_of[kind] = {name: _check_of(hints[name]) for name in _fields(kind)}
+        _checks_of[kind] = {name: _check_of(hints[name], name) for name in _fields(kind)}
     return _checks_of[kind]
 
 
-def _check_of(hint: Any) -> _Check:
+def _check_of(hint: Any, name: str) -> _Check:
     if get_origin(hint) in (Union, types.UnionType):
-        inner = _check_of(next(arg for arg in get_args(hint) if arg is not types.NoneType))
+        inner = _check_of(next(a for a in get_args(hint) if a is not types.NoneType), name)
         return lambda value, where: None if value is None else inner(value, where)
     if get_origin(hint) is tuple:
-        return _tuple_check(get_args(hint))
+        return _tuple_check(get_args(hint), name)
     if hint in _RECORDS:
         return lambda value, where: _record(hint, value, where)
-    return lambda value, where: _plain(hint, value, where)
+    low, high = _range_of(name)
+    return lambda value, where: _plain(hint, value, where, low, high)
 
 
-def _tuple_check(arguments: tuple[Any, ...]) -> _Check:
+def _tuple_check(arguments: tuple[Any, ...], name: str) -> _Check:
     endless = arguments[-1] is Ellipsis
-    checks = [_check_of(argument) for argument in arguments if argument is not Ellipsis]
+    checks = [_check_of(argument, name) for argument in arguments if argument is not Ellipsis]
 
     def check(value: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(value, list) or (not endless and len(value) != len(checks)):
             raise SnapshotFormatError(f"{where}: not a list of the right length")
-        items = (
-            zip(checks * len(value), value, strict=False)
-            if endless
-            else zip(checks, value, strict=True)
-        )
+        each = checks * len(value) if endless else checks
+        items = zip(each, value, strict=False)
         return tuple(one(item, f"{where}[{index}]") for index, (one, item) in enumerate(items))
 
     return check
 
 
-def _plain(hint: type[Any], value: Any, where: str) -> Any:
+def _plain(hint: type[Any], value: Any, where: str, low: int, high: int) -> Any:
     # bool is an int to Python; here neither may stand for the other.
     if type(value) is not hint:
         raise SnapshotFormatError(f"{where}: {repr(value)[:40]} is not {hint.__name__}")
-    if hint is int and not -_MAX_INT <= value < _MAX_INT:
-        raise SnapshotFormatError(f"{where}: number out of range")
+    if hint is int and not low <= value <= high:
+        raise SnapshotFormatError(f"{where}: number out of range ({low} to {high})")
     return value
