@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -42,8 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"kernel lab: seed {options.seed}, boots {' '.join(name for _, name in boots)}")
     images = {kernel: fetch(kernel) for kernel, _ in boots}
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ThreadPoolExecutor(options.jobs) as pool:
-        tallies = list(pool.map(lambda boot: _run(images[boot[0]], boot[1], options), boots))
+        try:
+            tallies = list(pool.map(lambda boot: _run(images[boot[0]], boot[1], options), boots))
+        except KeyboardInterrupt:
+            guest.STOP.set()
+            return 130
     print_report(tallies, options.seed, time.monotonic() - started)
     return 1 if any(tally.faults for tally in tallies) else 0
 
@@ -68,15 +74,15 @@ def boot_names(kernel: Kernel) -> list[str]:
 def _run(image: Path, name: str, options: argparse.Namespace) -> Tally:
     plan = make_plan(options.seed, name, options.rounds)
     keep = cache_directory() / "boots" / name
-    done = guest.boot(image, json.dumps(plan), "v1" if name.endswith("-v1") else "v2", keep)
+    done = guest.boot(image, plan, "v1" if name.endswith("-v1") else "v2", keep)
     (keep / "plan.json").write_text(json.dumps(plan))
     (keep / "records.json").write_text(json.dumps(done.records))
     tally = judge_boot(plan, done.records)
     if not done.finished:
-        tally.faults.append(f"the boot ended before the plan did: see {keep}/console.log")
+        tally.faults.append(f"the boot ended before the plan did: see {keep}/console-*.log")
     print(
         f"kernel lab: {name}: {tally.kills} kills in {done.seconds:.0f} s"
-        + (f", boot attempt {done.attempts}" if done.attempts > 1 else ""),
+        + (f", {done.crashes} crashes of the emulated machine" if done.crashes else ""),
         flush=True,
     )
     return tally

@@ -21,10 +21,13 @@ from oomlab.readers.load import load, with_memcgs
 from oomlab.readers.saved import dump_snapshot
 
 TOP = Path("/sys/fs/cgroup")
-RECORDS = "/dev/nvme1n1"
+RECORDS = "/dev/lab-records"
+SWAP = "/dev/lab-swap"
 BLOCK = 4096
-KILL_SECONDS = 20.0
+EVENT_SECONDS = 20.0
 """How long one event may take; a guest is emulated and may be slow."""
+
+NOBODY = "no killable processes"
 
 Json = dict[str, Any]
 
@@ -85,7 +88,7 @@ class Stage:
         time.sleep(0.05)
         for event in scene["events"]:
             self._run(scene, event, pids)
-        self._clear(scene, pids)
+        self._clear(scene)
 
     def _make_group(self, group: Json) -> None:
         directory = TOP / group["path"]
@@ -99,14 +102,15 @@ class Stage:
         return [int(pid) for pid in done.stdout.split()]
 
     def _run(self, scene: Json, event: Json, pids: list[int]) -> None:
-        if event["snapshot"]:
-            self._take_snapshot()
+        self._take_snapshot()
         before = living()
-        for line in self.log.lines():
-            print(line)  # nothing should be said between events
+        self.log.lines()  # what was said between events is not this one's
         started = time.monotonic()
-        self._strike(event, pids)
-        lines = self._await_calm()
+        if event["kind"] == "sysrq":
+            lines = self._tell_to_kill()
+        else:
+            lines = self._let_grow(pids[event["grower"]])
+        self._await_calm(lines)
         record = {
             "scene": scene["number"],
             "event": event["name"],
@@ -125,58 +129,58 @@ class Stage:
         self.first = False
         self.records.write("snapshot", dump_snapshot(taken))
 
-    def _strike(self, event: Json, pids: list[int]) -> None:
-        if event["kind"] == "sysrq":
-            Path("/proc/sysrq-trigger").write_text("f")
-            self._found = self._await(("Killed process", "no killable processes"))
-            return
-        grower = pids[event["grower"]]
+    def _tell_to_kill(self) -> list[str]:
+        """Ask for a kill as sysrq-f does; return the log's lines up to it."""
+        Path("/proc/sysrq-trigger").write_text("f")
+        lines: list[str] = []
+        limit = time.monotonic() + EVENT_SECONDS
+        while time.monotonic() < limit:
+            lines += self.log.lines()
+            if any("Killed process" in line or NOBODY in line for line in lines):
+                break
+            time.sleep(0.002)
+        return lines
+
+    def _let_grow(self, grower: int) -> list[str]:
+        """Let a process grow until it has had enough or is killed."""
         signal_to(grower, signal.SIGUSR1)
-        limit = time.monotonic() + KILL_SECONDS
+        limit = time.monotonic() + EVENT_SECONDS
         while is_living(grower) and time.monotonic() < limit:
             time.sleep(0.02)
         signal_to(grower, signal.SIGKILL)
-        self._found = []
+        return []
 
-    def _await(self, words: tuple[str, ...]) -> list[str]:
-        found: list[str] = []
-        limit = time.monotonic() + KILL_SECONDS
+    def _await_calm(self, lines: list[str]) -> None:
+        """Add the event's further lines, until the killed have gone and the log is quiet."""
+        limit = time.monotonic() + EVENT_SECONDS
         while time.monotonic() < limit:
-            found += self.log.lines()
-            if any(word in line for line in found for word in words):
-                return found
-            time.sleep(0.002)
-        return found
-
-    def _await_calm(self) -> list[str]:
-        """Return the event's lines, once the killed have gone and the log is quiet."""
-        lines = self._found
-        time.sleep(0.02)
-        limit = time.monotonic() + KILL_SECONDS
-        while time.monotonic() < limit:
+            time.sleep(0.02)
             new = self.log.lines()
             lines += new
-            killed = [int(line.split("Killed process ")[1].split()[0])
-                      for line in lines if "Killed process " in line]  # fmt: skip
-            if not new and not any(is_living(pid) for pid in killed):
-                return lines
-            time.sleep(0.02)
-        return lines
+            if not new and not any(is_living(pid) for pid in killed_pids(lines)):
+                return
 
-    def _clear(self, scene: Json, pids: list[int]) -> None:
+    def _clear(self, scene: Json) -> None:
         keep = {1, os.getpid()}
         for pid in living() - keep:
             signal_to(pid, signal.SIGKILL)
-        limit = time.monotonic() + KILL_SECONDS
+        limit = time.monotonic() + EVENT_SECONDS
         while living() - keep and time.monotonic() < limit:
             time.sleep(0.005)
         for group in reversed(scene["groups"]):
             remove(TOP / group["path"])
 
 
+def killed_pids(lines: list[str]) -> list[int]:
+    """Return the pids, or threads' ids, that the log says were killed."""
+    parts = (line.partition("Killed process ")[2] for line in lines)
+    return [int(part.split()[0]) for part in parts if part]
+
+
 def living() -> set[int]:
     """Return the pids of processes that are no kernel threads and have not ended."""
-    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
+    names = os.listdir("/proc")  # noqa: PTH208  # a name for each process, not a Path
+    pids = (int(name) for name in names if name.isdecimal())
     return {pid for pid in pids if is_living(pid)}
 
 
@@ -216,8 +220,8 @@ def main() -> None:
     plan = json.loads(Path("/plan.json").read_text())
     stage = Stage()
     for scene in plan["scenes"]:
-        if scene.get("swap") is False and len(Path("/proc/swaps").read_text().splitlines()) > 1:
-            subprocess.run(["/bin/busybox", "swapoff", "/dev/nvme0n1"], check=True)
+        if not scene["swap"] and len(Path("/proc/swaps").read_text().splitlines()) > 1:
+            subprocess.run(["/bin/busybox", "swapoff", SWAP], check=True)
         print(f"lab: scene {scene['number']} {scene['kind']}", flush=True)
         stage.play(scene)
     stage.records.write("end", b"{}")

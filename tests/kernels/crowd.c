@@ -170,9 +170,17 @@ static void fork_kids(long count)
 			sleep_for_ever();
 }
 
+static void set_name(char *name)
+{
+	for (char *c = name; *c; c++)
+		if (*c == '~')
+			*c = ' ';
+	prctl(PR_SET_NAME, name);
+}
+
 static int idle_sharer(void *name)
 {
-	prctl(PR_SET_NAME, name);
+	set_name(name);
 	tell_ready();
 	sleep_for_ever();
 	return 0;
@@ -231,10 +239,7 @@ static void take(const char *step, char *value)
 
 #define IS(name) (!strcmp(step, name))
 	if (IS("name")) {
-		for (char *c = value; *c; c++)
-			if (*c == '~')
-				*c = ' ';
-		prctl(PR_SET_NAME, value);
+		set_name(value);
 	} else if (IS("cgroup")) {
 		join(value);
 	} else if (IS("adj")) {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,38 +18,50 @@ MEMORY_MIB = 384
 """In two NUMA nodes of half that: small, so that little fills it."""
 SWAP_MIB = 64
 RECORD_MIB = 256
-ATTEMPTS = 4
-"""QEMU's emulation sometimes crashes a recent kernel in its first seconds."""
+MAX_CRASHES = 8
+"""QEMU's emulation (not KVM) now and then crashes a recent kernel, early or late."""
+STOP = threading.Event()
+"""Set when the run is interrupted: guests are ended and no more are started."""
 BOOT_SECONDS = 180
 STALL_SECONDS = 120
 
 
 class Boot(NamedTuple):
-    """What came out of a boot."""
+    """What came out of playing a plan."""
 
     records: list[tuple[str, dict[str, Any]]]
     seconds: float
     finished: bool
-    attempts: int
+    crashes: int
 
 
-def boot(kernel: Path, plan: str, mode: str, keep: Path) -> Boot:
-    """Boot until the plan was played, and once more where the emulator crashed early.
+def boot(kernel: Path, plan: dict[str, Any], mode: str, keep: Path) -> Boot:
+    """Boot and play the plan; after a crash boot again and go on with the next scene.
 
-    ``mode`` is v1 or v2, the cgroups' version; the console's log is left in ``keep``.
+    ``mode`` is v1 or v2, the cgroups' version; the consoles' logs are left in ``keep``.
     """
     keep.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    for attempt in range(1, ATTEMPTS + 1):
+    started, crashes = time.monotonic(), 0
+    records: list[tuple[str, dict[str, Any]]] = []
+    scenes = plan["scenes"]
+    while scenes and crashes <= MAX_CRASHES and not STOP.is_set():
         with tempfile.TemporaryDirectory(prefix="oomlab-lab-") as name:
             work = Path(name)
-            _run(kernel, image.build(work, plan), mode, work, keep)
-            records = list(parse_records((work / "records").read_bytes()))
-        finished = any(kind == "end" for kind, _ in records)
-        began = b"lab: " in (keep / "console.log").read_bytes()
-        if began or attempt == ATTEMPTS:
-            return Boot(records, time.monotonic() - started, finished, attempt)
-    raise AssertionError("unreachable")
+            initramfs = image.build(work, json.dumps(plan | {"scenes": scenes}))
+            _run(kernel, initramfs, mode, work, keep / f"console-{crashes}.log")
+            records += parse_records((work / "records").read_bytes())
+        if ("end", {}) in records[-1:]:
+            return Boot(records, time.monotonic() - started, True, crashes)
+        crashes += 1
+        begun = last_scene((keep / f"console-{crashes - 1}.log").read_text(errors="replace"))
+        scenes = [scene for scene in scenes if scene["number"] > begun]
+    return Boot(records, time.monotonic() - started, not scenes, crashes)
+
+
+def last_scene(console: str) -> int:
+    """Return the number of the last scene that a console tells of, -1 where there is none."""
+    numbers = re.findall(r"^lab: scene (\d+)", console, re.MULTILINE)
+    return int(numbers[-1]) if numbers else -1
 
 
 def parse_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -62,13 +76,13 @@ def parse_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
             return
 
 
-def _run(kernel: Path, initramfs: Path, mode: str, work: Path, keep: Path) -> None:
+def _run(kernel: Path, initramfs: Path, mode: str, work: Path, console: Path) -> None:
     disks = {"swap": SWAP_MIB, "records": RECORD_MIB}
     for name, mib in disks.items():
         with (work / name).open("wb") as file:
             file.truncate(mib << 20)
     half = MEMORY_MIB // 2
-    console = keep / "console.log"
+    console.unlink(missing_ok=True)
     words = (
         "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off log_buf_len=1M "
         f"swapaccount=1 lab={mode}"
@@ -78,9 +92,9 @@ def _run(kernel: Path, initramfs: Path, mode: str, work: Path, keep: Path) -> No
         -object memory-backend-ram,id=m0,size={half}M -numa node,memdev=m0,cpus=0
         -object memory-backend-ram,id=m1,size={half}M -numa node,memdev=m1,cpus=1
         -display none -nic none -no-reboot -serial file:{console}""".split()
-    for index, name in enumerate(disks):
-        drive = f"file={work / name},format=raw,if=none,id=d{index}"
-        command += ["-drive", drive, "-device", f"nvme,drive=d{index},serial={index}"]
+    for name in disks:
+        drive = f"file={work / name},format=raw,if=none,id={name}"
+        command += ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
     command += ["-kernel", str(kernel), "-initrd", str(initramfs), "-append", words]
     guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -93,7 +107,7 @@ def _run(kernel: Path, initramfs: Path, mode: str, work: Path, keep: Path) -> No
 def _await_end(guest: subprocess.Popen[bytes], console: Path) -> None:
     """Wait while the console shows progress; a guest that hangs is given up."""
     size, limit = 0, time.monotonic() + BOOT_SECONDS
-    while guest.poll() is None and time.monotonic() < limit:
+    while guest.poll() is None and time.monotonic() < limit and not STOP.is_set():
         time.sleep(0.2)
         grown = console.stat().st_size if console.exists() else 0
         if grown != size:

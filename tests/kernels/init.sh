@@ -17,8 +17,13 @@ else
 	echo +cpuset >$top/cgroup.subtree_control
 fi
 
-/bin/busybox mkswap /dev/nvme0n1 >/dev/null
-/bin/busybox swapon /dev/nvme0n1
+# Which disk the kernel finds first is chance; their serial numbers tell them apart.
+for disk in /sys/class/nvme/nvme*; do
+	read -r name <$disk/serial
+	/bin/busybox ln -s ${disk##*/}n1 /dev/lab-$name
+done
+/bin/busybox mkswap /dev/lab-swap >/dev/null
+/bin/busybox swapon /dev/lab-swap
 /bin/busybox dd if=/dev/zero of=/ram/file bs=64k count=64 2>/dev/null
 
 PYTHONHOME=/python PYTHONDONTWRITEBYTECODE=1 /bin/python -X utf8 -S /agent.py

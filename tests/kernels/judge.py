@@ -21,6 +21,7 @@ from oomlab.kernel.selection import Scorer, in_order_of_choice
 from oomlab.readers.saved import parse_snapshot
 from oomlab.snapshot import Snapshot, Task, scan_order_key
 
+from .plan import SHARER_MARKS
 from .truth import Oom, Row, parse_ooms
 
 Json = dict[str, Any]
@@ -59,6 +60,7 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
     tally = Tally(plan["boot"])
     snapshot: Snapshot | None = None
     era: Era | None = None
+    scenes = {scene["number"]: scene for scene in plan["scenes"]}
     for kind, body in records:
         if kind == "snapshot":
             snapshot = parse_snapshot(body)
@@ -67,7 +69,8 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
         elif kind == "event":
             assert snapshot is not None
             assert era is not None
-            scene = plan["scenes"][body["scene"]]
+            scene = scenes[body["scene"]]
+            _judge_marks(scene, snapshot, tally)
             _judge_event(_Event(scene, body, snapshot, era, tally))
     return tally
 
@@ -77,7 +80,8 @@ def _judge_scores(snapshot: Snapshot, era: Era, tally: Tally) -> None:
     tally.release, tally.era = snapshot.machine.release or "", era.label
     for found in compare_all(rank(snapshot, kernel=era)):
         tally.processes += 1
-        tally.scores[found.verdict] += 1
+        passed_over = found.score.task.passed_over
+        tally.scores["passed over" if passed_over else found.verdict] += 1
         if found.verdict == "differs":
             tally.faults.append(
                 f"score of {found.score.task.comm} ({found.score.task.pid}): "
@@ -85,12 +89,18 @@ def _judge_scores(snapshot: Snapshot, era: Era, tally: Tally) -> None:
             )
 
 
+def _judge_marks(scene: Json, snapshot: Snapshot, tally: Tally) -> None:
+    """Check that the reader marked as passed over just those who are in a vfork."""
+    in_vfork = {name for name in scene["shares"].values() if name.endswith(SHARER_MARKS["vfork"])}
+    for task in snapshot.tasks:
+        if task.passed_over != (task.comm in in_vfork) and task.oom_score_adj != -1000:
+            tally.faults.append(f"scene {scene['number']}: {task.comm} is marked wrongly")
+
+
 class _Event:
     """One event: the snapshot before it, the kernel's account, and who was gone after it."""
 
-    def __init__(
-        self, scene: Json, body: Json, snapshot: Snapshot, era: Era, tally: Tally
-    ) -> None:
+    def __init__(self, scene: Json, body: Json, snapshot: Snapshot, era: Era, tally: Tally) -> None:
         self.scene, self.body, self.snapshot, self.era, self.tally = (
             scene, body, snapshot, era, tally,
         )  # fmt: skip
@@ -134,9 +144,7 @@ def _judge_choice(event: _Event, oom: Oom) -> str:
     if event.body["event"].startswith("sysrq"):
         sources.append(("snapshot", _ranking(event, event.snapshot, event.era, oom)))
     table = with_table(event, oom.rows)
-    exact = with_facts(
-        event.era, "the task table", killer_counters="same", status_counters="same"
-    )
+    exact = with_facts(event.era, "the task table", killer_counters="same", status_counters="same")
     sources.append(("table", _ranking(event, table, exact, oom)))
     _judge_order(event, oom, sources[-1][1])
     return _verdict(event, oom, sources)
@@ -231,13 +239,11 @@ def _task(known: Task | None, row: Row, dead: set[int]) -> Task:
 
 def _judge_order(event: _Event, oom: Oom, ranking: Ranking) -> None:
     """Compare the order in which the kernel walked with the modelled one: it decides ties."""
-    walked = [row.pid for row in oom.rows]
-    inside = set(walked)
-    modelled = [task.pid for task in ranking.scope.tasks if task.pid in inside]
-    listed = set(modelled)
-    event.tally.orders[
-        "same" if modelled == [p for p in walked if p in listed] else "differs"
-    ] += 1
+    known = {task.pid for task in event.snapshot.tasks}
+    modelled = [task.pid for task in ranking.scope.tasks if task.pid in known]
+    # The table also lists those whom the nodes rule out.
+    walked = [row.pid for row in oom.rows if row.pid in set(modelled)]
+    event.tally.orders["as foretold" if modelled == walked else "otherwise"] += 1
 
 
 # -- who dies with the victim ----------------------------------------------------------------
@@ -264,7 +270,9 @@ def _group_of(event: _Event, oom: Oom, tasks: dict[int, Task]) -> Iterator[int]:
     groups = [
         memcg.path
         for memcg in event.snapshot.memcgs or ()
-        if memcg.oom_group and is_inside(path, memcg.path) and is_inside(memcg.path, oom.memcg or "/")
+        if memcg.oom_group
+        and is_inside(path, memcg.path)
+        and is_inside(memcg.path, oom.memcg or "/")
     ]
     if groups:
         top = min(groups, key=len)

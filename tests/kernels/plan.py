@@ -12,6 +12,8 @@ from typing import Any
 Json = dict[str, Any]
 
 TOP = "/sys/fs/cgroup"
+SHARER_MARKS = {"sharer": ".s", "vfork": ".v"}
+"""How the name of a process in another's memory ends."""
 FILE = "/ram/file"
 FILE_KIB = 4096
 PROCESS_OVERHEAD_KIB = 280
@@ -46,11 +48,12 @@ class Cast:
             words.append(f"user={self.rng.randint(1, 65000)}")
         if bind is not None:
             words.append(f"bind={bind}")
-            self.bound[name] = bind
+            self.bound[shown(name)] = bind
         last = steps[-1].partition("=")[0]
         if last in ("sharer", "vfork"):
-            self.shares[name] = f"{name}.{last}"
-            steps = [*steps[:-1], f"{last}={name}.{last}"]
+            other = f"{name}{SHARER_MARKS[last]}"
+            self.shares[shown(name)] = shown(other)
+            steps = [*steps[:-1], f"{last}={other}"]
         self.lines.append(" ".join([*words, *steps]))
         return len(self.lines) - 1
 
@@ -77,10 +80,10 @@ def make_plan(seed: int, name: str, rounds: int = 1) -> Json:
     """Return the plan of one boot, ``name`` being the kernel's series and the cgroups' version."""
     version = 1 if name.endswith("-v1") else 2
     rng = Random(f"{seed} {name}")
-    with_swap = [sysrq] * 10 + [memcg] * 7 + [nested] * 5 + [memcg_swap] * 3 + [machine] * 2
+    with_swap = [sysrq] * 6 + [memcg] * 5 + [nested] * 4 + [memcg_swap] * 2 + [machine]
     if version == 2:
-        with_swap += [group_kill] * 4
-    without = [cpuset] * 3 + [mempolicy] * 3 + [machine] * 3 + [sysrq] * 2
+        with_swap += [group_kill] * 3
+    without = [cpuset] * 2 + [mempolicy] * 2 + [machine] * 2 + [sysrq]
     rng.shuffle(with_swap)
     rng.shuffle(without)
     scenes = [(make, True) for make in with_swap * rounds]
@@ -94,14 +97,19 @@ def make_plan(seed: int, name: str, rounds: int = 1) -> Json:
     }
 
 
+def shown(name: str) -> str:
+    """Return a name of the crowd program's input as /proc shows it."""
+    return name.replace("~", " ")
+
+
 # -- what a process has --------------------------------------------------------------------
 
 
 def any_adj(rng: Random) -> int:
     """Return an oom_score_adj: mostly so small that memory and adj compete."""
+    near, far = rng.randint(-15, 15), rng.randint(-100, 100)
     return rng.choice(
-        [0, 0, 0, 0, rng.randint(-15, 15), rng.randint(-15, 15), rng.randint(-100, 100)]
-        + [rng.choice([-1000, -999, -500, 500, 999, 1000])]
+        [0, 0, 0, 0, near, near, far, rng.choice([-1000, -999, -500, 500, 999, 1000])]
     )
 
 
@@ -157,7 +165,7 @@ def sysrq(cast: Cast, _version: int, swap: bool) -> Json:
         place = rng.choice(places)
         for _twin in range(rng.choice([1, 1, 1, 1, 1, 2])):
             cast.add(adj=adj, steps=steps, group=place)
-    events = [{"name": f"sysrq-{n}", "kind": "sysrq", "snapshot": True} for n in range(10)]
+    events = [{"name": f"sysrq-{n}", "kind": "sysrq"} for n in range(10)]
     return cast.scene("sysrq", events, groups, swap=swap)
 
 
@@ -292,7 +300,7 @@ def growers(
         grow = f"grow={step}:{2 if ordinary else kills}:{limit_kib * 2}"
         index = cast.add(adj=adj, steps=[grow], group=place, bind=bind)
         name = f"{'self' if ordinary else 'other'}-{number}"
-        events.append({"name": name, "kind": "grow", "snapshot": True, "grower": index})
+        events.append({"name": name, "kind": "grow", "grower": index})
     return events
 
 

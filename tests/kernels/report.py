@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from .judge import Tally
 
-HEADINGS = ("kernel", "processes", "equal", "within", "unknown", "differ", "events", "kills")
+HEADINGS = (
+    "kernel",
+    "processes",
+    "equal",
+    "within",
+    "vfork",
+    "unknown",
+    "differ",
+    "events",
+    "kills",
+)
 _HEADINGS_KILLS = ("agreed", "reason", "unexplained")
 
 
@@ -31,9 +41,7 @@ def report_lines(tallies: Sequence[Tally], seed: int, seconds: float) -> list[st
         for fault in tally.faults:
             lines.append(f"DIFFERS {tally.boot}: {fault}")
         if tally.faults:
-            lines.append(
-                f"replay: python -m tests.kernels --seed {seed} --kernel {tally.boot}"
-            )
+            lines.append(f"replay: python -m tests.kernels --seed {seed} --kernel {tally.boot}")
     return lines
 
 
@@ -45,6 +53,7 @@ def _row(tally: Tally) -> tuple[object, ...]:
         tally.processes,
         scores["equal"],
         scores["within"],
+        scores["passed over"],
         scores["unknown"],
         scores["differs"],
         tally.events,

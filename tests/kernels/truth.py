@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of the task table: memory in pages but for the page tables, which are bytes."""
+    """One process of the task table: memory in pages but for the page tables, which are bytes."""
 
     pid: int
     uid: int
@@ -51,11 +51,10 @@ _SUMMARY = re.compile(
 )
 _KILLED = re.compile(r"\] .*: Killed process (\d+) \((.*)\) total-vm:")
 _TOGETHER = re.compile(r"\] Tasks in .* are going to be killed due to memory.oom.group set")
-_NOBODY = re.compile(r"\] Out of memory and no killable processes")
 
 
 def parse_ooms(lines: Iterable[str]) -> list[Oom]:
-    """Return each run of the OOM killer in a log's lines."""
+    """Return each run of the OOM killer in a log's lines that chose somebody."""
     found: list[Oom] = []
     columns: list[str] = []
     together = False
@@ -68,24 +67,23 @@ def parse_ooms(lines: Iterable[str]) -> list[Oom]:
                 # Its report fell to the rate limit.
                 found.append(_EMPTY._replace(victim=int(match[1]), comm=match[2]))
             found[-1] = found[-1]._replace(killed=(*found[-1].killed, int(match[1])))
-        elif not found:
-            continue
-        elif match := _INVOKER.search(line):
-            found[-1] = found[-1]._replace(invoker=int(match[1]))
         elif match := _HEADER.search(line):
             columns = match[1].split()
-        elif columns and (match := _ROW.search(line)):
-            found[-1] = found[-1]._replace(rows=(*found[-1].rows, _row(match, columns)))
-        elif match := _SUMMARY.search(line):
-            found[-1] = _summarised(found[-1], match)
-        elif _TOGETHER.search(line):
-            together = True
+        elif found:
+            together = together or _TOGETHER.search(line) is not None
+            found[-1] = _with_line(found[-1], line, columns)
     return [oom for oom in found if oom.victim is not None]
 
 
-def count_failures(lines: Iterable[str]) -> int:
-    """Count how often the OOM killer found nobody."""
-    return sum(1 for line in lines if _NOBODY.search(line))
+def _with_line(oom: Oom, line: str, columns: list[str]) -> Oom:
+    """Add what a line of a report says, if anything."""
+    if match := _INVOKER.search(line):
+        return oom._replace(invoker=int(match[1]))
+    if columns and (match := _ROW.search(line)):
+        return oom._replace(rows=(*oom.rows, _row(match, columns)))
+    if match := _SUMMARY.search(line):
+        return _summarised(oom, match)
+    return oom
 
 
 _EMPTY = Oom(None, None, None, None, (), None, None, ())
@@ -95,7 +93,9 @@ def _row(match: re.Match[str], columns: list[str]) -> Row:
     words = match[2].split(None, len(columns) - 1)
     value = dict(zip(columns, words, strict=False))
     return Row(
-        pid=int(match[1]),
+        # The line begins with the thread that holds the memory: another than the process's
+        # first where that one has ended.
+        pid=int(value["tgid"]),
         uid=int(value["uid"]),
         total_vm_pages=int(value["total_vm"]),
         rss_pages=int(value["rss"]),
