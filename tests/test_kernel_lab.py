@@ -15,9 +15,11 @@ import pytest
 from tests.kernels.__main__ import boot_names
 from tests.kernels.fetch import Kernel, newest_of_each
 from tests.kernels.guest import last_scene, parse_records
-from tests.kernels.judge import judge_boot, parse_nodes
-from tests.kernels.plan import SHARER_MARKS, TOP, make_plan
+from tests.kernels.judge import judge_boot
+from tests.kernels.people import SHARER_MARKS, TOP
+from tests.kernels.plan import make_plan
 from tests.kernels.report import report_lines
+from tests.kernels.state import parse_nodes
 from tests.kernels.truth import parse_ooms
 
 LAB = Path(__file__).parent / "kernels"

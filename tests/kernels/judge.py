@@ -8,21 +8,21 @@ of the kernel's task table, which shows what the killer read; all else is the sn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from oomlab.analysis.agreement import compare_all
-from oomlab.analysis.ranking import Ranking, last_wins, rank
+from oomlab.analysis.ranking import Ranking, rank
 from oomlab.kernel.eras import Era, with_facts
 from oomlab.kernel.evidence import pick_era
-from oomlab.kernel.scope import Scope, is_inside
-from oomlab.kernel.selection import Scorer, in_order_of_choice
 from oomlab.readers.saved import parse_snapshot
-from oomlab.snapshot import Snapshot, Task, scan_order_key
+from oomlab.snapshot import Snapshot
 
-from .plan import SHARER_MARKS
-from .truth import Oom, Row, parse_ooms
+from .deaths import deaths
+from .people import SHARER_MARKS
+from .state import ranking_for, with_table
+from .truth import Oom, parse_ooms
 
 Json = dict[str, Any]
 
@@ -120,9 +120,9 @@ def _judge_event(event: _Event) -> None:
         tally.choices += 1
         tally.constraints[oom.constraint or "unknown"] += 1
         outcome = _judge_choice(event, oom)
-        deaths = _deaths(event, oom) - event.dead
-        outcomes[outcome] += len(deaths)
-        event.dead |= deaths
+        dying = deaths(oom, event.snapshot, event.scene["shares"]) - event.dead
+        outcomes[outcome] += len(dying)
+        event.dead |= dying
     grower = {event.body["pids"][e["grower"]] for e in event.scene["events"] if "grower" in e}
     gone = set(event.body["gone"]) - (grower - event.dead)
     tally.kills += len(gone)
@@ -140,12 +140,12 @@ def _judge_choice(event: _Event, oom: Oom) -> str:
     """Return AGREED, the reason why nobody can know, or "differs" (and note the fault)."""
     if not oom.rows:
         return NO_TABLE
-    sources = []
+    sources, bound = [], event.scene["bound"]
     if event.body["event"].startswith("sysrq"):
-        sources.append(("snapshot", _ranking(event, event.snapshot, event.era, oom)))
-    table = with_table(event, oom.rows)
+        sources.append(("snapshot", ranking_for(oom, event.snapshot, event.era, bound)))
+    table = with_table(event.snapshot, oom.rows, event.dead)
     exact = with_facts(event.era, "the task table", killer_counters="same", status_counters="same")
-    sources.append(("table", _ranking(event, table, exact, oom)))
+    sources.append(("table", ranking_for(oom, table, exact, bound)))
     _judge_order(event, oom, sources[-1][1])
     return _verdict(event, oom, sources)
 
@@ -174,69 +174,6 @@ def _badness(ranking: Ranking, pid: int | None) -> str:
     return "not a candidate"
 
 
-def _ranking(event: _Event, snapshot: Snapshot, era: Era, oom: Oom) -> Ranking:
-    if oom.constraint == "CONSTRAINT_MEMCG":
-        return rank(snapshot, kernel=era, memcg=oom.memcg)
-    if oom.constraint == "CONSTRAINT_NONE":
-        return rank(snapshot, kernel=era)
-    scope = _nodes_scope(event, snapshot, oom)
-    scores = in_order_of_choice(
-        map(Scorer(era, scope, snapshot.machine).score, scope.tasks),
-        last_wins=last_wins(era, scope),
-    )
-    return Ranking(snapshot=snapshot, era=era, scope=scope, scores=tuple(scores))
-
-
-def _nodes_scope(event: _Event, snapshot: Snapshot, oom: Oom) -> Scope:
-    """Return the scope of an OOM of some NUMA nodes only."""
-    nodes = parse_nodes(oom.nodes or "")
-    machine, bound = snapshot.machine, event.scene["bound"]
-    present = sum(n.present_pages for n in machine.nodes or () if n.number in nodes)
-    if oom.constraint == "CONSTRAINT_CPUSET":
-        tasks = [t for t in snapshot.tasks if nodes & parse_nodes(t.mems_allowed or "")]
-    else:
-        tasks = [t for t in snapshot.tasks if bound.get(t.comm, min(nodes)) in nodes]
-    return Scope(
-        constraint="CONSTRAINT_CPUSET"
-        if oom.constraint == "CONSTRAINT_CPUSET"
-        else "CONSTRAINT_MEMORY_POLICY",
-        totalpages=present + (machine.swap_pages or 0),
-        tasks=tuple(tasks),
-    )
-
-
-def parse_nodes(text: str) -> set[int]:
-    """Return the numbers of a kernel's list such as ``0-1,4``."""
-    found: set[int] = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found |= set(range(int(first), int(last or first) + 1))
-    return found
-
-
-def with_table(event: _Event, rows: tuple[Row, ...]) -> Snapshot:
-    """Return the snapshot's machine with the processes of the table, at the table's sizes."""
-    known = {task.pid: task for task in event.snapshot.tasks}
-    tasks = [_task(known.get(row.pid), row, event.dead) for row in rows]
-    return replace(event.snapshot, tasks=tuple(sorted(tasks, key=scan_order_key)))
-
-
-def _task(known: Task | None, row: Row, dead: set[int]) -> Task:
-    # Whoever is not in the snapshot is its reader, which is at -1000.
-    task = known or Task(row.pid, row.comm, cgroups=(("", "/"), ("memory", "/")))
-    return task._replace(
-        has_mm=True,
-        oom_score_adj=row.oom_score_adj,
-        rss_pages=row.rss_pages,
-        rss_stat_pages=row.rss_pages,
-        swap_pages=row.swap_pages,
-        pagetable_bytes=row.pagetable_bytes,
-        kernel_oom_score=None,
-        # The killer passes over those it has killed already.
-        passed_over=task.passed_over or row.pid in dead,
-    )
-
-
 def _judge_order(event: _Event, oom: Oom, ranking: Ranking) -> None:
     """Compare the order in which the kernel walked with the modelled one: it decides ties."""
     known = {task.pid for task in event.snapshot.tasks}
@@ -244,39 +181,5 @@ def _judge_order(event: _Event, oom: Oom, ranking: Ranking) -> None:
     # The table also lists those whom the nodes rule out.
     walked = [row.pid for row in oom.rows if row.pid in set(modelled)]
     event.tally.orders["as foretold" if modelled == walked else "otherwise"] += 1
-
-
-# -- who dies with the victim ----------------------------------------------------------------
-
-
-def _deaths(event: _Event, oom: Oom) -> set[int]:
-    """Return the chosen process and all that the kernel kills with it."""
-    tasks = {task.pid: task for task in event.snapshot.tasks}
-    chosen = {oom.victim} | set(_group_of(event, oom, tasks))
-    names = {task.comm: pid for pid, task in tasks.items()}
-    pairs = [(names.get(a), names.get(b)) for a, b in event.scene["shares"].items()]
-    for one, other in pairs:
-        if one is not None and other is not None and chosen & {one, other}:
-            chosen |= {one, other}
-    return {pid for pid in chosen if pid is not None}
-
-
-def _group_of(event: _Event, oom: Oom, tasks: dict[int, Task]) -> Iterator[int]:
-    """Yield who is killed for memory.oom.group: of the highest such cgroup in the domain."""
-    victim = tasks.get(oom.victim or 0)
-    path = victim and victim.cgroup_path("")
-    if not path:
-        return
-    groups = [
-        memcg.path
-        for memcg in event.snapshot.memcgs or ()
-        if memcg.oom_group
-        and is_inside(path, memcg.path)
-        and is_inside(memcg.path, oom.memcg or "/")
-    ]
-    if groups:
-        top = min(groups, key=len)
-        for task in tasks.values():
-            inside = is_inside(task.cgroup_path("") or "", top)
-            if inside and task.oom_score_adj != -1000:
-                yield task.pid
+    if modelled != walked:
+        event.tally.faults.append(f"{event.where}: foretold walk {modelled}, walked {walked}")
