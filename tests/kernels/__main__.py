@@ -78,6 +78,9 @@ def _run(image: Path, name: str, options: argparse.Namespace) -> Tally:
     (keep / "plan.json").write_text(json.dumps(plan))
     (keep / "records.json").write_text(json.dumps(done.records))
     tally = judge_boot(plan, done.records)
+    tally.crashes = done.crashes
+    if done.deadlocked:
+        tally.faults.append(f"a scene left nobody to kill: see {keep}/console-*.log")
     if not done.finished:
         tally.faults.append(f"the boot ended before the plan did: see {keep}/console-*.log")
     print(

@@ -33,6 +33,8 @@ class Boot(NamedTuple):
     seconds: float
     finished: bool
     crashes: int
+    deadlocked: bool
+    """Whether a crash was the OOM killer's own panic: nobody was left to kill."""
 
 
 def boot(kernel: Path, plan: dict[str, Any], mode: str, keep: Path) -> Boot:
@@ -41,21 +43,29 @@ def boot(kernel: Path, plan: dict[str, Any], mode: str, keep: Path) -> Boot:
     ``mode`` is v1 or v2, the cgroups' version; the consoles' logs are left in ``keep``.
     """
     keep.mkdir(parents=True, exist_ok=True)
-    started, crashes = time.monotonic(), 0
+    started = time.monotonic()
     records: list[tuple[str, dict[str, Any]]] = []
+    consoles: list[str] = []
     scenes = plan["scenes"]
-    while scenes and crashes <= MAX_CRASHES and not STOP.is_set():
+    while scenes and len(consoles) <= MAX_CRASHES and not STOP.is_set():
+        console = keep / f"console-{len(consoles)}.log"
         with tempfile.TemporaryDirectory(prefix="oomlab-lab-") as name:
             work = Path(name)
             initramfs = image.build(work, json.dumps(plan | {"scenes": scenes}))
-            _run(kernel, initramfs, mode, work, keep / f"console-{crashes}.log")
+            _run(kernel, initramfs, mode, work, console)
             records += parse_records((work / "records").read_bytes())
+        consoles.append(console.read_text(errors="replace"))
         if ("end", {}) in records[-1:]:
-            return Boot(records, time.monotonic() - started, True, crashes)
-        crashes += 1
-        begun = last_scene((keep / f"console-{crashes - 1}.log").read_text(errors="replace"))
-        scenes = [scene for scene in scenes if scene["number"] > begun]
-    return Boot(records, time.monotonic() - started, not scenes, crashes)
+            scenes = []
+        else:
+            scenes = [scene for scene in scenes if scene["number"] > last_scene(consoles[-1])]
+    return Boot(
+        records=records,
+        seconds=time.monotonic() - started,
+        finished=not scenes,
+        crashes=len(consoles) - (("end", {}) in records[-1:]),
+        deadlocked=any("deadlocked on memory" in text for text in consoles),
+    )
 
 
 def last_scene(console: str) -> int:

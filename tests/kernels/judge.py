@@ -36,6 +36,8 @@ class Tally:
     """All figures of one boot."""
 
     boot: str
+    crashes: int = 0
+    """How often the emulated machine crashed; each time the rest of a scene was lost."""
     release: str = ""
     era: str = ""
     processes: int = 0
@@ -104,12 +106,20 @@ class _Event:
         self.scene, self.body, self.snapshot, self.era, self.tally = (
             scene, body, snapshot, era, tally,
         )  # fmt: skip
-        self.ooms = parse_ooms(body["log"])
+        self.ooms = [_of_process(oom, snapshot) for oom in parse_ooms(body["log"])]
         self.dead: set[int] = set()
 
     @property
     def where(self) -> str:
         return f"scene {self.body['scene']} {self.scene['kind']} {self.body['event']}"
+
+
+def _of_process(oom: Oom, snapshot: Snapshot) -> Oom:
+    """Name the process where a kill's line, being all that is left, names one of its threads."""
+    if oom.rows or any(task.pid == oom.victim for task in snapshot.tasks):
+        return oom
+    owners = [task.pid for task in snapshot.tasks if task.comm == oom.comm]
+    return oom._replace(victim=owners[0]) if owners else oom
 
 
 def _judge_event(event: _Event) -> None:
@@ -138,11 +148,11 @@ def _judge_event(event: _Event) -> None:
 
 def _judge_choice(event: _Event, oom: Oom) -> str:
     """Return AGREED, the reason why nobody can know, or "differs" (and note the fault)."""
-    if not oom.rows:
-        return NO_TABLE
     sources, bound = [], event.scene["bound"]
     if event.body["event"].startswith("sysrq"):
         sources.append(("snapshot", ranking_for(oom, event.snapshot, event.era, bound)))
+    if not oom.rows:
+        return _verdict(event, oom, sources) if sources else NO_TABLE
     table = with_table(event.snapshot, oom.rows, event.dead)
     exact = with_facts(event.era, "the task table", killer_counters="same", status_counters="same")
     sources.append(("table", ranking_for(oom, table, exact, bound)))

@@ -38,6 +38,8 @@ def report_lines(tallies: Sequence[Tally], seed: int, seconds: float) -> list[st
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     lines += ["", *_sums(tallies), f"{seconds / 60:.1f} minutes, seed {seed}"]
     for tally in tallies:
+        if tally.crashes:
+            lines.append(f"{tally.boot}: {tally.crashes} crashes of the emulated machine")
         for fault in tally.faults:
             lines.append(f"DIFFERS {tally.boot}: {fault}")
         if tally.faults:

@@ -17,7 +17,7 @@ def ranking_for(oom: Oom, snapshot: Snapshot, era: Era, bound: dict[str, int]) -
     """Rank as the kernel did in this OOM's scope; ``bound`` names who is bound to which node."""
     if oom.constraint == "CONSTRAINT_MEMCG":
         return rank(snapshot, kernel=era, memcg=oom.memcg)
-    if oom.constraint == "CONSTRAINT_NONE":
+    if oom.constraint in (None, "CONSTRAINT_NONE"):
         return rank(snapshot, kernel=era)
     scope = _nodes_scope(oom, snapshot, bound)
     scores = in_order_of_choice(
