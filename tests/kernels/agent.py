@@ -11,7 +11,6 @@ import mmap
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,9 @@ EVENT_SECONDS = 20.0
 """How long one event may take; a guest is emulated and may be slow."""
 
 NOBODY = "no killable processes"
+
+SPACING_SECONDS = 0.5
+"""From one event to the next: the kernel prints no more than ten reports in 5 s."""
 
 Json = dict[str, Any]
 
@@ -58,7 +60,7 @@ class KernelLog:
 
     def lines(self) -> list[str]:
         """Return the lines that came since the last call."""
-        found = []
+        found: list[str] = []
         while True:
             try:
                 record = os.read(self._log, 8192)
@@ -79,6 +81,7 @@ class Stage:
         self.log = KernelLog()
         self.version = 1 if (TOP / "memory.limit_in_bytes").exists() else 2
         self.first = True
+        self.started = 0.0
 
     def play(self, scene: Json) -> None:
         """Set a scene up, run its events, and clear it away."""
@@ -105,7 +108,8 @@ class Stage:
         self._take_snapshot()
         before = living()
         self.log.lines()  # what was said between events is not this one's
-        started = time.monotonic()
+        time.sleep(max(0.0, self.started + SPACING_SECONDS - time.monotonic()))
+        self.started = time.monotonic()
         if event["kind"] == "sysrq":
             lines = self._tell_to_kill()
         else:
@@ -116,7 +120,7 @@ class Stage:
             "event": event["name"],
             "pids": pids,
             "gone": sorted(before - living()),
-            "seconds": round(time.monotonic() - started, 3),
+            "seconds": round(time.monotonic() - self.started, 3),
             "log": lines,
         }
         self.records.write("event", json.dumps(record).encode())
@@ -228,4 +232,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

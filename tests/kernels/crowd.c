@@ -45,7 +45,7 @@
 #define KIB 1024L
 #define PAGE 4096L
 #define TABLE_SPAN (2L << 20) /* what one last-level page table maps */
-#define PAUSE_AFTER_KILL 350000 /* microseconds: ten reports in 5 s are printed, no more */
+#define PAUSE_AFTER_KILL 500000 /* microseconds: ten reports in 5 s are printed, no more */
 
 static int ready_fd;
 
