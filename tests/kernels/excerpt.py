@@ -1,0 +1,53 @@
+"""Cut the last run's boots down to fixtures: ``python -m tests.kernels.excerpt``.
+
+Keeps the first scene of each kind, so that the quick tests judge real kernels without QEMU.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import sys
+from pathlib import Path
+from typing import Any
+
+from .fetch import cache_directory
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures/kernel-lab"
+
+Record = tuple[str, dict[str, Any]]
+
+
+def main() -> int:
+    """Write one fixture for each boot in the cache."""
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    for directory in sorted((cache_directory() / "boots").iterdir()):
+        plan = json.loads((directory / "plan.json").read_text())
+        records = json.loads((directory / "records.json").read_text())
+        cut = excerpt(plan, [(kind, body) for kind, body in records])
+        data = lzma.compress(json.dumps(cut, separators=(",", ":")).encode(), preset=9)
+        (FIXTURES / f"{directory.name}.json.xz").write_bytes(data)
+        print(f"{directory.name}: {len(data)} bytes")
+    return 0
+
+
+def excerpt(plan: dict[str, Any], records: list[Record]) -> dict[str, Any]:
+    """Return the plan and records of the first scene of each kind that was played."""
+    played = {body["scene"] for kind, body in records if kind == "event"}
+    first: dict[str, dict[str, Any]] = {}
+    for scene in plan["scenes"]:
+        if scene["number"] in played:
+            first.setdefault(scene["kind"], scene)
+    kept = {scene["number"] for scene in first.values()}
+    chosen: list[Record] = []
+    snapshot: Record | None = None
+    for kind, body in records:
+        if kind == "snapshot":
+            snapshot = (kind, body)
+        elif kind == "event" and body["scene"] in kept and snapshot is not None:
+            chosen += [snapshot, (kind, body)]
+    return {"plan": plan | {"scenes": list(first.values())}, "records": chosen}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
