@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
-from ..kernel.scope import Scope, memcg_scope, system_scope
+from ..kernel.scope import Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, Scorer, in_order_of_choice
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Snapshot, Task
@@ -157,10 +157,16 @@ def rank(
     Raises InputError where the rules or totalpages can't be known.
     """
     era = kernel if isinstance(kernel, Era) else pick_era(snapshot, kernel)
-    scope = system_scope(snapshot) if memcg is None else memcg_scope(snapshot, memcg, era.facts)
+    scope = _scope(snapshot, memcg, era)
     score = Scorer(era, scope, snapshot.machine).score
     scores = in_order_of_choice(map(score, scope.tasks), last_wins=last_wins(era, scope))
     return Ranking(snapshot=snapshot, era=era, scope=scope, scores=tuple(scores))
+
+
+def _scope(snapshot: Snapshot, memcg: str | None, era: Era) -> Scope:
+    if memcg is not None:
+        return memcg_scope(snapshot, memcg, era.facts)
+    return reported_scope(snapshot) or system_scope(snapshot)
 
 
 def rescored(ranking: Ranking, snapshot: Snapshot, pids: Collection[int]) -> Ranking:

@@ -18,6 +18,7 @@ import typer
 from ..errors import OomlabError
 from .check import check
 from .rank import rank
+from .report import report
 from .snapshot import snapshot
 from .whatif import whatif
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (rank, whatif, snapshot, check):
+for _command in (rank, whatif, report, snapshot, check):
     app.command(no_args_is_help=False)(_command)
 
 

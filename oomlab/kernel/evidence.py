@@ -29,6 +29,8 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     """
     if kernel is not None:
         return era_of(kernel, evidence="asked for")
+    if snapshot.reported is not None:
+        return reported_era(snapshot.reported.rules_of, snapshot.reported.evidence)
     witnesses = _witnesses(snapshot)
     try:
         era = era_of(snapshot.machine.release or "", evidence="release")
@@ -45,6 +47,12 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
             "the kernel's release is unknown; give --kernel, for example --kernel 5.10"
         )
     return _with_counters(era, snapshot)
+
+
+def reported_era(rules_of: str, evidence: str) -> Era:
+    """Return the rules that a report shows. Its table prints the counters that the killer reads."""
+    era = era_of(rules_of, evidence=evidence)
+    return with_facts(era, evidence, killer_counters="same", status_counters="same")
 
 
 def witness_pids(scores: Sequence[Score]) -> list[int]:

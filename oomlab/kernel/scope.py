@@ -34,6 +34,24 @@ def system_scope(snapshot: Snapshot) -> Scope:
     return Scope(constraint="CONSTRAINT_NONE", totalpages=totalpages, tasks=snapshot.tasks)
 
 
+def reported_scope(snapshot: Snapshot) -> Scope | None:
+    """Return the scope of the OOM that a report's snapshot is of, None for any other snapshot.
+
+    Where the report bounds a memory cgroup's totalpages only, the least is taken.
+    """
+    reported = snapshot.reported
+    if reported is None or reported.memcg is None:
+        return None
+    if reported.totalpages_low is None:
+        raise InputError("the report does not tell the memory cgroup's limit")
+    return Scope(
+        constraint="CONSTRAINT_MEMCG",
+        totalpages=reported.totalpages_low,
+        tasks=snapshot.tasks,
+        memcg=reported.memcg,
+    )
+
+
 def memcg_scope(snapshot: Snapshot, path: str, facts: Facts) -> Scope:
     """Return the scope of an OOM at the limit of the memory cgroup ``path``.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
-from ..snapshot import Gap, Machine, Memcg, Node, Snapshot, Task
+from ..snapshot import Gap, Machine, Memcg, Node, Reported, Snapshot, Task
 
 SCHEMA = "oomlab.snapshot/1"
 MAX_BYTES = 1 << 30
@@ -25,7 +25,7 @@ MAX_BYTES = 1 << 30
 
 _MAX_INT = 1 << 63
 _MAGIC_BYTES = 6
-_RECORDS = (Machine, Node, Task, Memcg, Gap)
+_RECORDS = (Machine, Node, Task, Memcg, Gap, Reported)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 
