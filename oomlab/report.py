@@ -243,3 +243,14 @@ class OomReport:
         """Tell whether task table, kill line and a memory or memcg block are all there."""
         state = self.memory is not None or self.memcg is not None
         return bool(self.tasks and self.victims and state)
+
+
+def parse_list(text: str) -> set[int]:
+    """Return the numbers of a list as the kernel writes it: ``0-2,5``."""
+    found: set[int] = set()
+    for part in text.split(",")[:1024]:
+        first, _, last = part.partition("-")
+        if first.isdecimal() and (not last or last.isdecimal()):
+            low, high = int(first), int(last or first)
+            found.update(range(low, min(high, low + 4096) + 1))
+    return found

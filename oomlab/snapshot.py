@@ -151,9 +151,11 @@ class Reported(NamedTuple):
     evidence: str
     memcg: str | None = None
     totalpages_low: int | None = None
-    """Of a memory cgroup's OOM: the least that its totalpages can have been."""
+    """Of an OOM of a memory cgroup or of some nodes: the least that totalpages can have been."""
     totalpages_high: int | None = None
     """The most; None where nothing bounds it."""
+    root_bonus: str | None = None
+    """Another root bonus than that release has, where the kernel's printed score shows it."""
 
 
 UNLIMITED_PAGES = (1 << 63) - 1

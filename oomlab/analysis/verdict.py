@@ -6,11 +6,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ..kernel.badness import wrap_unsigned
-from ..kernel.selection import Score, Scorer
+from ..kernel.selection import Score
 from ..report import OomReport, TaskRow
 from .ranking import Ranking
-
-VFORK_SINCE = "4.8"
 
 
 class Verdict(NamedTuple):
@@ -50,6 +48,9 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
         return verdict._replace(why_not="the report does not say whom the kernel chose")
     if chosen in _same_process(report, first.task.pid):
         return verdict._replace(agrees=True, why_not=_sacrificed(report, chosen))
+    if any(chosen in _same_process(report, s.task.pid) for s in ranking.possible_victims):
+        why = f"the report does not show all that counts: the kernel's {chosen} may be first"
+        return verdict._replace(why_not=why)
     why = _explain(report, ranking, first, chosen, killed_before)
     return verdict._replace(agrees=False, why_not=why)
 
@@ -82,10 +83,11 @@ def printed_and_modelled(report: OomReport, ranking: Ranking) -> tuple[int | Non
     3.5 to 5.0 print thousandths of the OOM's own totalpages, 32 bits of them.
     """
     printed = report.announcements[0].score if report.announcements else None
-    if printed is None:
+    # The allocating task is killed without being scored: its 0 says nothing.
+    if printed is None or "allocating" in report.announcements[0].message:
         return None, None
     score = next((s for s in ranking if s.task.pid == report.announcements[0].pid), None)
-    if score is None or score.badness is None:
+    if score is None or score.badness is None or score.low != score.high:
         return printed, None
     facts = ranking.era.facts
     if facts.formula in ("permille", "legacy"):
@@ -112,12 +114,10 @@ def _explain(
         return f"the kernel's choice {chosen} is not in the task table"
     if not score.killable:
         return f"the model holds {chosen} for unkillable: {score.why_not}"
-    if score.task.pid in {s.task.pid for s in ranking.possible_victims}:
-        return "the report does not show all that counts: both are possible"
     if first.task.pid in killed_before:
         return f"{first.task.pid} was killed by an earlier event and is passed over"
     twin = _twin(report, first.task.pid)
-    if twin is not None:
+    if twin is not None and twin != chosen and ranking.era.facts.vfork_skipped:
         return (
             f"{first.task.pid} shows the same memory as {twin}: a child in vfork, "
             "which the kernel passes over"
@@ -170,11 +170,3 @@ def _twin(report: OomReport, pid: int) -> int | None:
         ),
         None,
     )
-
-
-def score_of(ranking: Ranking, row: TaskRow) -> Score | None:
-    """Return the model's score of a table row."""
-    task = next((t for t in ranking.scope.tasks if t.pid == row.pid), None)
-    if task is None:
-        return None
-    return Scorer(ranking.era, ranking.scope, ranking.snapshot.machine).score(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..report import OomReport, Zone
+from ..report import OomReport, Zone, parse_list
 from ..units import human
 
 _EVENTS = ("workingset_refault_file", "workingset_refault", "workingset_refault_anon")
@@ -170,17 +170,6 @@ def is_allowed(report: OomReport, zone: Zone) -> bool:
     nodes = nodemask or (report.summary.nodemask if report.summary else None) or report.mems_allowed
     node_fits = zone.node is None or not nodes or zone.node in parse_list(nodes)
     return node_fits and _RANK.get(zone.name, 2) <= highest
-
-
-def parse_list(text: str) -> set[int]:
-    """Return the numbers of a list as the kernel writes it: ``0-2,5``."""
-    found: set[int] = set()
-    for part in text.split(",")[:1024]:
-        first, _, last = part.partition("-")
-        if first.isdecimal() and (not last or last.isdecimal()):
-            low, high = int(first), int(last or first)
-            found.update(range(low, min(high, low + 4096) + 1))
-    return found
 
 
 def _is_short(zone: Zone, reserve_kib: int) -> bool:

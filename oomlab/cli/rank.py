@@ -8,6 +8,7 @@ import typer
 
 from .options import (
     Columns,
+    EventNumber,
     Format,
     From,
     Kernel,
@@ -49,11 +50,12 @@ def rank(
     kernel: Kernel = None,
     form: OutputFormat = Format.table,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Rank the tasks that the OOM killer would kill, likeliest first."""
     limit, details = _limit(count, every, form), _details(cmdline, columns, sort)
-    whole = every or user is not None or sort is not None or source is not None
+    whole = every or user is not None or sort is not None or source is not None or event is not None
     # On a large machine workers begin to read now: the imports below are time for them.
     finish = None if whole or columns == "help" else begin_sizes(proc)
     from ..output import ranking as output
@@ -73,7 +75,7 @@ def rank(
     else:
         from ..analysis.ranking import rank as rank_all
 
-        ranking = rank_all(load_source(source, proc, details), kernel=kernel)
+        ranking = rank_all(load_source(source, proc, details, event), kernel=kernel)
     rows = output.ranking_rows(ranking, None if whole else limit)
     if not every:
         rows = [row for row in rows if row.score.killable]

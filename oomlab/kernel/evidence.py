@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..snapshot import Machine, Snapshot, Task
+from ..snapshot import Machine, Reported, Snapshot, Task
 from .eras import Era, era_of, with_facts
 from .scope import Scope, system_scope
 from .selection import Score, Scorer
@@ -30,7 +30,7 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     if kernel is not None:
         return era_of(kernel, evidence="asked for")
     if snapshot.reported is not None:
-        return reported_era(snapshot.reported.rules_of, snapshot.reported.evidence)
+        return reported_era(snapshot.reported)
     witnesses = _witnesses(snapshot)
     try:
         era = era_of(snapshot.machine.release or "", evidence="release")
@@ -49,10 +49,13 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     return _with_counters(era, snapshot)
 
 
-def reported_era(rules_of: str, evidence: str) -> Era:
+def reported_era(reported: Reported) -> Era:
     """Return the rules that a report shows. Its table prints the counters that the killer reads."""
-    era = era_of(rules_of, evidence=evidence)
-    return with_facts(era, evidence, killer_counters="same", status_counters="same")
+    era = era_of(reported.rules_of, evidence=reported.evidence)
+    bonus = reported.root_bonus or era.facts.root_bonus
+    return with_facts(
+        era, reported.evidence, killer_counters="same", status_counters="same", root_bonus=bonus
+    )
 
 
 def witness_pids(scores: Sequence[Score]) -> list[int]:

@@ -37,15 +37,16 @@ def system_scope(snapshot: Snapshot) -> Scope:
 def reported_scope(snapshot: Snapshot) -> Scope | None:
     """Return the scope of the OOM that a report's snapshot is of, None for any other snapshot.
 
-    Where the report bounds a memory cgroup's totalpages only, the least is taken.
+    Where the report only bounds the totalpages of a memory cgroup or of some nodes, the least is
+    taken. Raises InputError where it does not even bound them.
     """
     reported = snapshot.reported
-    if reported is None or reported.memcg is None:
+    if reported is None or (reported.memcg is None and reported.totalpages_low is None):
         return None
     if reported.totalpages_low is None:
         raise InputError("the report does not tell the memory cgroup's limit")
     return Scope(
-        constraint="CONSTRAINT_MEMCG",
+        constraint=reported.constraint,  # type: ignore[arg-type]  # a BPF policy has its own word
         totalpages=reported.totalpages_low,
         tasks=snapshot.tasks,
         memcg=reported.memcg,

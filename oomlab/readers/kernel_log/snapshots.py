@@ -9,10 +9,16 @@ from ...kernel.selection import CAP_SYS_ADMIN
 from ...report import OomReport, TaskRow
 from ...snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Reported, Snapshot, Task
 from .pagesize import find_page_size
+from .refine import refined
 from .rules import rules_of
-
-_UNLIMITED_KIB = 1 << 52
-"""Any printed limit above this is no limit: all kernels' own values lie above it."""
+from .totals import (
+    NODE_CONSTRAINTS,
+    UNLIMITED_KIB,
+    constraint_of,
+    memcg_totalpages_bounds,
+    node_totalpages_bounds,
+    ram_pages,
+)
 
 
 def report_snapshot(report: OomReport) -> Snapshot:
@@ -34,10 +40,13 @@ def report_snapshot(report: OomReport) -> Snapshot:
     )
     machine = _machine(report, size.size_bytes)
     tasks = _tasks(report, facts, machine, gaps)
-    reported = Reported(report.constraint or "CONSTRAINT_NONE", rules, evidence)
+    reported = Reported(constraint_of(report), rules, evidence)
     if report.is_memcg:
         reported = _with_memcg(report, reported, machine, gaps)
-    return Snapshot(
+    elif reported.constraint in NODE_CONSTRAINTS:
+        low, high = node_totalpages_bounds(report, facts, machine) or (None, None)
+        reported = reported._replace(totalpages_low=low, totalpages_high=high)
+    snapshot = Snapshot(
         machine=machine,
         tasks=tasks,
         memcgs=_memcgs(report, machine.page_size),
@@ -46,6 +55,7 @@ def report_snapshot(report: OomReport) -> Snapshot:
         gaps=tuple(gaps),
         reported=reported,
     )
+    return refined(report, snapshot)
 
 
 def _machine(report: OomReport, page_size: int) -> Machine:
@@ -63,41 +73,6 @@ def _machine(report: OomReport, page_size: int) -> Machine:
         swap_pages=swap,
         swapped_out_pages=0 if never or swap == 0 else None,
     )
-
-
-def ram_pages(report: OomReport, page_size: int) -> int | None:
-    """Return totalram_pages as the Mem-Info dump tells it, None where it does not.
-
-    Present minus reserved; 3.13 to 3.17 print the last zone's reserve only, so there (and where
-    the counts are missing) it is the sum of what the zones manage; 3.19 to 4.1 leave the pages
-    of CMA in neither. Source: show_mem() in lib/show_mem.c.
-    """
-    memory = report.memory
-    if memory is None:
-        return None
-    counts = memory.counts_pages
-    present = counts.get("pages RAM", counts.get("pages of RAM"))
-    reserved = counts.get("pages reserved", counts.get("reserved pages"))
-    managed = [zone.fields_kib.get("managed") for zone in memory.zones if zone.fields_kib]
-    known = [kib for kib in managed if kib is not None]
-    whole = bool(known) and len(known) == len(managed)
-    series = _series(report)
-    if whole and ((3, 13) <= series <= (3, 17) or present is None or reserved is None):
-        return sum(known) * 1024 // page_size
-    if present is None or reserved is None:
-        return None
-    if (3, 19) <= series <= (4, 1):
-        reserved += counts.get("pages cma reserved", 0)
-    return present - reserved
-
-
-def _series(report: OomReport) -> tuple[int, ...]:
-    from ...kernel.release import parse_release
-
-    try:
-        return parse_release(report.release or "").series
-    except InputError:
-        return ()
 
 
 def _tasks(report: OomReport, facts: Facts, machine: Machine, gaps: list[Gap]) -> tuple[Task, ...]:
@@ -182,38 +157,6 @@ def _with_memcg(
     return reported._replace(memcg=path, totalpages_low=low, totalpages_high=high)
 
 
-def memcg_totalpages_bounds(report: OomReport, machine: Machine) -> tuple[int, int | None] | None:
-    """Return the least and the most that totalpages can have been; None for most: no bound.
-
-    Source: mem_cgroup_get_max() in mm/memcontrol.c; what a report leaves out is total swap.
-    """
-    usage = report.memcg.usage if report.memcg is not None else {}
-    if "memory" not in usage:
-        return None
-    kib = machine.page_size // 1024
-    limit = usage["memory"].limit_kib // kib
-    if usage["memory"].limit_kib >= _UNLIMITED_KIB:
-        return None
-    share_limit = None
-    used = 0
-    if "memory+swap" in usage:
-        both = usage["memory+swap"]
-        share_limit = max(0, both.limit_kib // kib - limit)
-        used = max(0, both.usage_kib - usage["memory"].usage_kib) // kib
-        unlimited = both.limit_kib >= _UNLIMITED_KIB
-    elif "swap" in usage:
-        share_limit = usage["swap"].limit_kib // kib
-        used = usage["swap"].usage_kib // kib
-        unlimited = usage["swap"].limit_kib >= _UNLIMITED_KIB
-    else:
-        unlimited = True
-    most = None if unlimited or share_limit is None else limit + share_limit
-    if machine.swap_pages is not None:
-        share = machine.swap_pages if unlimited else min(machine.swap_pages, share_limit or 0)
-        return (limit + share, limit + share) if used else (limit, limit + share)
-    return limit + used, most
-
-
 def _memcgs(report: OomReport, page_size: int) -> tuple[Memcg, ...] | None:
     if report.memcg is None or report.oom_memcg is None:
         return None
@@ -223,7 +166,7 @@ def _memcgs(report: OomReport, page_size: int) -> tuple[Memcg, ...] | None:
         if name not in usage:
             return None
         size = usage[name].limit_kib
-        return UNLIMITED_PAGES if size >= _UNLIMITED_KIB else size // kib
+        return UNLIMITED_PAGES if size >= UNLIMITED_KIB else size // kib
 
     held = usage.get("memory")
     swap = usage.get("swap")

@@ -14,6 +14,7 @@ from ...report import OomReport
 from .scan import scan
 
 _PACKED_BYTES = 1 << 18
+_HEAD_BYTES = 4096
 STDIN = "-"
 
 
@@ -151,6 +152,25 @@ def _events(stream: Any, name: str, warn: Callable[[str], None]) -> Iterator[Oom
                 warn(f"{name}: {unpacked.damage}: read up to there")
             return
     yield from scan(stream.readinto, name)
+
+
+def read_head(path: str) -> bytes:
+    """Return the first bytes of a source, unpacked; standard input keeps them to be read again.
+
+    Raises SourceError.
+    """
+    if path == STDIN:
+        stdin: Any = sys.stdin.buffer
+        return bytes(stdin.peek(_HEAD_BYTES)[:_HEAD_BYTES])
+    view = memoryview(bytearray(_HEAD_BYTES))
+    try:
+        with Path(path).open("rb") as stream:
+            start = stream.peek(8)[:8]
+            make = next((make for magic, make in _PACKERS if start.startswith(magic)), None)
+            source = stream if make is None else Unpacked(stream, make)
+            return bytes(view[: source.readinto(view)])
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
 
 
 def find_logs(paths: Sequence[str], *, recursive: bool) -> list[str]:

@@ -6,7 +6,8 @@ from ...errors import InputError
 from ...report import OomReport
 from ...snapshot import Snapshot
 from .pagesize import find_page_size
-from .snapshots import ram_pages, report_snapshot
+from .snapshots import report_snapshot
+from .totals import ram_pages
 
 
 def snapshot_or_why(report: OomReport) -> Snapshot | str:
