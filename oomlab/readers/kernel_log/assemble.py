@@ -18,6 +18,8 @@ from .reports import add_line, add_unparsed, row_pattern
 
 QUIET_LINES = 400
 """An event ends when so many lines in a row say nothing of it."""
+QUIET_AFTER_KILL = 100
+"""And so many once somebody has been killed: more deaths and oom_reaper's word come soon."""
 MAX_HELD = 24
 
 _OPENERS = frozenset({"trigger", "summary", "announce", "kill", "columns", "state", "task_in"})
@@ -72,6 +74,7 @@ _EXTENDABLE = frozenset(
         "reaper",
         "trace_head",
         "task_in",
+        "row",
         "limit_reached",
     }
 )
@@ -85,6 +88,7 @@ _ANYTHING = frozenset(
         "oldcpu",
         "trace_head",
         "task_in",
+        "row",
         "limit_reached",
     }
 )
@@ -94,6 +98,11 @@ _OF_ANY_OOPS = frozenset(
 )
 _FULL_LINE = 62
 """A mail program wraps at 66 to 80 columns, before a word that would not fit."""
+_COMM_BYTES = 15
+_EPILOGUE = re.compile(
+    r"[Kk]ill|oom|OOM|panic|[0-9], ?[0-9]+, ?[0-9]|[Ii]nfo:|^__REALTIME|^_HOSTNAME"
+)
+"""What a line must hold to be of an event that has had its kill, or to begin another."""
 _RESCUE = re.compile(
     r"(?:[^\s\[\]]{1,15} invoked )?oom-killer: gfp_mask=.*"
     r"|(?:Out of [Mm]emory|Memory cgroup out of memory): Kill(?:ed)? process \d+ .*"
@@ -113,6 +122,11 @@ class Stream:
     held_from: Wrapped | None = None
     held_number: int = 0
 
+    @property
+    def is_epilogue(self) -> bool:
+        """Tell whether only what follows a kill can still come."""
+        return self.report is not None and _is_over(self.report) and not self.held
+
 
 class Assembler:
     """Makes reports of the lines of one log."""
@@ -124,6 +138,7 @@ class Assembler:
         self._last: Stream | None = None
         self._done: list[OomReport] = []
         self._cut_head = False
+        self._only_epilogue = False
 
     @property
     def busy(self) -> bool:
@@ -131,9 +146,9 @@ class Assembler:
         return bool(self._streams)
 
     def finished(self) -> Iterator[OomReport]:
-        """Yield the events that have ended since the last call, in the log's order."""
+        """Yield the events that have ended since the last call."""
         done, self._done = self._done, []
-        yield from done
+        yield from sorted(done, key=lambda report: report.line)
 
     def look_back(self, lines: list[str], number: int) -> None:
         """Feed the lines before a kill line that no report's head was seen for."""
@@ -144,8 +159,12 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
+        if self._only_epilogue and not _EPILOGUE.search(raw):
+            self._pass_by()
+            return
         for wrapped in self._unwrapper.unwrap(raw):
             self._take(wrapped, number)
+        self._only_epilogue = all(one.is_epilogue for one in self._streams.values())
 
     def close(self) -> None:
         """End all events: the log is over, or nothing has been said of them for long."""
@@ -154,7 +173,6 @@ class Assembler:
             self._finish(stream)
         self._streams.clear()
         self._last = None
-        self._done.sort(key=lambda report: report.line)
 
     def _take(self, wrapped: Wrapped, number: int) -> None:
         text = wrapped.text.strip()
@@ -163,6 +181,7 @@ class Assembler:
         line = classify(text) or _rescued(text, wrapped)
         stream = self._stream_of(wrapped, line)
         if stream is None:
+            self._pass_by()
             return
         if line is None and wrapped.foreign:
             self._aside(stream, text)
@@ -172,7 +191,7 @@ class Assembler:
         partial = line is None or not _is_complete(line, stream.report)
         if partial and not wrapped.marked and 0 < len(stream.held) < MAX_HELD:
             stream.held.append(text)
-            self._aside(stream, None)
+            self._pass_by()
             return
         self._flush(stream)
         stream.held, stream.held_line = [text], line
@@ -222,13 +241,17 @@ class Assembler:
                 return stream
         return None
 
-    def _aside(self, stream: Stream, text: str | None) -> None:
-        """Count a line that is not the event's, and close what has been quiet for long."""
-        if text is not None and len(stream.tail) < QUIET_LINES:
+    def _aside(self, stream: Stream, text: str) -> None:
+        """Put a line aside that is not known to be the event's."""
+        if len(stream.tail) < QUIET_LINES:
             stream.tail.append(text)
+        self._pass_by()
+
+    def _pass_by(self) -> None:
+        """Count a line that says nothing of any event, and end those quiet for long."""
         for key, one in list(self._streams.items()):
             one.quiet += 1
-            if one.quiet > QUIET_LINES:
+            if one.quiet > (QUIET_AFTER_KILL if one.is_epilogue else QUIET_LINES):
                 self._flush(one)
                 self._finish(one)
                 self._streams.pop(key, None)
@@ -263,7 +286,7 @@ class Assembler:
         if report is None or self._begins_another(report, line):
             opens = line.kind in (_CUT_HEAD if self._cut_head else _OPENERS)
             if not opens:
-                self._aside(stream, None)
+                self._pass_by()
                 return
             self._finish(stream)
             report = stream.report = OomReport(
@@ -274,7 +297,7 @@ class Assembler:
                 host=wrapped.host,
             )
         elif not _belongs(report, line):
-            self._aside(stream, None)
+            self._pass_by()
             return
         stream.quiet = 0
         if not _is_over(report):
@@ -335,7 +358,9 @@ def _is_complete(line: Line, report: OomReport | None) -> bool:
     if line.leftover:
         return False
     if line.kind == "row" and report is not None and report.columns is not None:
-        return row_pattern(report.columns)[0].fullmatch(line.match[0]) is not None
+        found = row_pattern(report.columns)[0].fullmatch(line.match[0])
+        name = None if found is None else found[found.re.groups]
+        return name is not None and len(name.encode("utf-8", "surrogateescape")) <= _COMM_BYTES
     return True
 
 

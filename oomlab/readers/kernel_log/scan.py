@@ -18,6 +18,9 @@ RARE_MARKERS = (
     b"oom-kill:constraint=",
     b"Kill process ",
     b"kill process ",
+    # «oom-kill» as a journal's JSON writes lines that are not plain text: byte by byte.
+    b"111,111,109,45,107,105,108,108",
+    b"111, 111, 109, 45, 107, 105, 108, 108",
 )
 """Searched for as well where the log is small: remains of reports that were cut at both ends."""
 
@@ -31,7 +34,7 @@ ReadInto = Callable[[memoryview], int]
 
 
 def scan(read_into: ReadInto, source: str) -> Iterator[OomReport]:
-    """Yield the events of a byte stream in the order in which they begin.
+    """Yield the events of a byte stream as they end.
 
     ``read_into`` fills a buffer and returns how many bytes it put there, 0 at the end.
     """
