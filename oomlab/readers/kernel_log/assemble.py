@@ -99,10 +99,8 @@ _OF_ANY_OOPS = frozenset(
 _FULL_LINE = 62
 """A mail program wraps at 66 to 80 columns, before a word that would not fit."""
 _COMM_BYTES = 15
-_EPILOGUE = re.compile(
-    r"[Kk]ill|oom|OOM|panic|[0-9], ?[0-9]+, ?[0-9]|[Ii]nfo:|^__REALTIME|^_HOSTNAME"
-)
-"""What a line must hold to be of an event that has had its kill, or to begin another."""
+_EPILOGUE = ("ill", "oom", "OOM", "panic", "nfo:", "{", "__REALTIME", "_HOSTNAME")
+"""A line without any of these is of no event that has had its kill, and begins none."""
 _RESCUE = re.compile(
     r"(?:[^\s\[\]]{1,15} invoked )?oom-killer: gfp_mask=.*"
     r"|(?:Out of [Mm]emory|Memory cgroup out of memory): Kill(?:ed)? process \d+ .*"
@@ -159,7 +157,7 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
-        if self._only_epilogue and not _EPILOGUE.search(raw):
+        if self._only_epilogue and not any(word in raw for word in _EPILOGUE):
             self._pass_by()
             return
         for wrapped in self._unwrapper.unwrap(raw):
@@ -178,6 +176,10 @@ class Assembler:
         text = wrapped.text.strip()
         if not text:
             return
+        if wrapped.marked:
+            # Only an unmarked line goes on from another, and it follows at once.
+            for one in self._streams.values():
+                self._flush(one)
         line = classify(text) or _rescued(text, wrapped)
         stream = self._stream_of(wrapped, line)
         if stream is None:
@@ -186,7 +188,7 @@ class Assembler:
         if line is None and wrapped.foreign:
             self._aside(stream, text)
             return
-        if wrapped.marked or (line is not None and line.kind == "row"):
+        if line is not None and line.kind == "row":
             self._flush(stream)
         partial = line is None or not _is_complete(line, stream.report)
         if partial and not wrapped.marked and 0 < len(stream.held) < MAX_HELD:

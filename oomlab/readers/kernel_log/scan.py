@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from ...report import OomReport
 from .assemble import Assembler
 
-MARKERS = (b"invoked oom-killer", b"Killed process ")
+TRIGGER = b"invoked oom-killer"
+MARKERS = (TRIGGER, b"Killed process ")
 """What begins or ends an event; one of them stands in every report that tells of a kill."""
 RARE_MARKERS = (
     b"oom-killer: gfp_mask",
@@ -91,7 +92,8 @@ class _Scanner:
                     break
                 start = buffer.rfind(b"\n", position, mark) + 1 or position
                 self._number += buffer.count(b"\n", position, start)
-                self._look_back(bytes(buffer[fresh:start]))
+                if not buffer.startswith(TRIGGER, mark):
+                    self._look_back(bytes(buffer[max(fresh, start - LOOK_BACK_BYTES) : start]))
                 position = start
             while True:
                 stop = buffer.find(b"\n", position, end) + 1 or end
