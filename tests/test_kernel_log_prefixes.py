@@ -81,7 +81,9 @@ FORMS = {
     "dmesg -x iso": from_lines(
         lambda _s, _m, t: f"kern  :warn  : {m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"
     ),
-    "dmesg iso": from_lines(lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"),
+    "dmesg iso": from_lines(
+        lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"
+    ),
     "dmesg delta": from_lines(lambda _s, _m, t: f"[  +0.000026] {t}"),
     "dmesg reltime": from_lines(lambda _s, _m, t: f"[{m:%b%d %H:%M}] {t}"),
     "dmesg show-delta": from_lines(lambda _s, _m, t: f"[{s:12.6f} <    0.000012>] {t}"),
@@ -104,7 +106,9 @@ FORMS = {
     "journal short-precise": from_lines(
         lambda _s, _m, t: f"{short(m)}.{m.microsecond:06} db1 kernel: {t}"
     ),
-    "journal short-iso": from_lines(lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S}+0000 db1 kernel: {t}"),
+    "journal short-iso": from_lines(
+        lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S}+0000 db1 kernel: {t}"
+    ),
     "journal short-monotonic": from_lines(lambda _s, _m, t: f"{uptime(s)} db1 kernel: {t}"),
     "journal short-unix": from_lines(lambda _s, _m, t: f"{m.timestamp():.6f} db1 kernel: {t}"),
     "journal json": with_json(

@@ -148,6 +148,8 @@ def zone_causes(report: OomReport, figures: Figures) -> list[tuple[str, tuple[st
         zones = [zone for zone in zones if zone.free_blocks is not None] or zones
     allowed = [zone for zone in zones if is_allowed(report, zone)]
     found = [_fragmented(report, allowed, figures), _wrong_zone(report, zones, allowed, figures)]
+    if found[1] is None:
+        found.append(_bound_to_nodes(report, allowed))
     return [cause for cause in found if cause is not None]
 
 
@@ -215,6 +217,25 @@ def _wrong_zone(
         "is short, not memory. A 64-bit kernel, or less in low memory, helps."
     )
     return "a low zone is exhausted, others are not", evidence, advice, room
+
+
+def _bound_to_nodes(
+    report: OomReport, allowed: list[Zone]
+) -> tuple[str, tuple[str, ...], str, int] | None:
+    """Say so where the kernel's word is that only some nodes were allowed.
+
+    The dump then leaves the other nodes out, so what is free there is not known.
+    """
+    if report.constraint not in ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"):
+        return None
+    summary = report.summary
+    nodes = (summary.nodemask if summary is not None else None) or report.mems_allowed
+    evidence = (
+        f"{report.constraint}, nodes allowed: {nodes or '?'}",
+        *(_line(zone) for zone in allowed[:3]),
+    )
+    advice = "Only these nodes may serve the request: widen the cpuset or the memory policy."
+    return "the allowed nodes are full", evidence, advice, 0
 
 
 def _fragmented(

@@ -171,6 +171,8 @@ _PLAIN = re.compile(r"\?P<\w+>")
 _ANY = re.compile(
     "|".join(f"(?P<{kind}>(?:{_PLAIN.sub('?:', pattern)})$)" for kind, pattern in LINES)
 )
+_NO_NUMBER = re.compile(r"\d{20}")
+"""No counter of the kernel has so many digits: the line is damaged."""
 _MARKERS = re.compile(
     r"oom-killer: gfp_mask=|oom-kill:constraint=|[Kk]ill(?:ed)? process \d|no killable processes"
 )
@@ -179,7 +181,7 @@ _MARKERS = re.compile(
 def classify(text: str) -> Line | None:
     """Return the report line that ``text`` is, or None. ``text`` has no blanks around it."""
     found = _ANY.match(text)
-    if found is None:
+    if found is None or _NO_NUMBER.search(text):
         return None
     kind = found.lastgroup or ""
     match = _PATTERNS[kind].fullmatch(text)
