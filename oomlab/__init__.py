@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .analysis.choice import Choice, choose
     from .analysis.ranking import Ranking, rank
     from .analysis.whatif import (
         add_task,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         grow,
         kill,
         set_adj,
+        set_oom_adj,
         set_ram,
         set_rss,
         set_swap,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Choice",
     "Gap",
     "InputError",
     "Machine",
@@ -44,6 +47,7 @@ __all__ = [
     "Task",
     "UnknownTaskError",
     "add_task",
+    "choose",
     "find_task",
     "grow",
     "kill",
@@ -51,6 +55,7 @@ __all__ = [
     "rank",
     "save_snapshot",
     "set_adj",
+    "set_oom_adj",
     "set_ram",
     "set_rss",
     "set_swap",
@@ -58,6 +63,9 @@ __all__ = [
 ]
 
 _HOME = {
+    "Choice": ".analysis.choice",
+    "choose": ".analysis.choice",
+    "set_oom_adj": ".analysis.whatif",
     "Gap": ".snapshot",
     "InputError": ".errors",
     "Machine": ".snapshot",

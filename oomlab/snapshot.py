@@ -99,6 +99,8 @@ class Machine(NamedTuple):
     """Online CPUs, from which the error of the per-CPU counters follows."""
     nodes: tuple[Node, ...] | None = None
     uptime_seconds: int | None = None
+    timer_hz: int | None = None
+    """CONFIG_HZ, which no file of /proc shows; only rules before 2.6.36 ask for it."""
     init_pid_namespace: bool | None = None
     """Whether pid 1 of this view is the global init; False inside a container."""
     meminfo_replaced: bool | None = None

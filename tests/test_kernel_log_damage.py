@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_logs import one_event, read, understood
+
 from oomlab.readers.kernel_log.source import read_events
 
 LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # lines of logs, however long
 """Where other tools go wrong: each of their known faults is a case here."""
 
 import pytest

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG005  # every form is given the same three values
 """The same event in every wrapping tells the same; the wrapping is made here, line by line."""
 
 import json
@@ -71,77 +72,73 @@ def mail_wrapped(log, width=74):
 
 
 FORMS = {
-    "raw": from_lines(lambda _s, _m, t: t),
-    "dmesg": from_lines(lambda _s, _m, t: f"{uptime(s)} {t}"),
-    "dmesg narrow": from_lines(lambda _s, _m, t: f"[{s:.6f}] {t}"),
-    "dmesg -T": from_lines(lambda _s, _m, t: f"[{m:%a %b %d %H:%M:%S %Y}] {t}"),
-    "dmesg -T, German": from_lines(lambda _s, _m, t: f"[Di {m:%b %d %H:%M:%S %Y}] {t}"),
-    "dmesg -T, French": from_lines(lambda _s, _m, t: f"[mar. déc. {m:%d %H:%M:%S %Y}] {t}"),
-    "dmesg -x": from_lines(lambda _s, _m, t: f"kern  :warn  : {uptime(s)} {t}"),
+    "raw": from_lines(lambda s, m, t: t),
+    "dmesg": from_lines(lambda s, m, t: f"{uptime(s)} {t}"),
+    "dmesg narrow": from_lines(lambda s, m, t: f"[{s:.6f}] {t}"),
+    "dmesg -T": from_lines(lambda s, m, t: f"[{m:%a %b %d %H:%M:%S %Y}] {t}"),
+    "dmesg -T, German": from_lines(lambda s, m, t: f"[Di {m:%b %d %H:%M:%S %Y}] {t}"),
+    "dmesg -T, French": from_lines(lambda s, m, t: f"[mar. déc. {m:%d %H:%M:%S %Y}] {t}"),
+    "dmesg -x": from_lines(lambda s, m, t: f"kern  :warn  : {uptime(s)} {t}"),
     "dmesg -x iso": from_lines(
-        lambda _s, _m, t: f"kern  :warn  : {m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"
+        lambda s, m, t: f"kern  :warn  : {m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"
     ),
-    "dmesg iso": from_lines(
-        lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"
-    ),
-    "dmesg delta": from_lines(lambda _s, _m, t: f"[  +0.000026] {t}"),
-    "dmesg reltime": from_lines(lambda _s, _m, t: f"[{m:%b%d %H:%M}] {t}"),
-    "dmesg show-delta": from_lines(lambda _s, _m, t: f"[{s:12.6f} <    0.000012>] {t}"),
-    "colour": from_lines(lambda _s, _m, t: f"\x1b[32m{uptime(s)} \x1b[0m\x1b[33m{t}\x1b[0m\x1b[K"),
-    "caller": from_lines(lambda _s, _m, t: f"{uptime(s)}[ T4711] {t}"),
-    "caller cpu": from_lines(lambda _s, _m, t: f"{uptime(s)}[    C0] {t}"),
-    "level": from_lines(lambda _s, _m, t: f"<4>{uptime(s)} {t}"),
-    "level alone": from_lines(lambda _s, _m, t: f"<4>{t}"),
-    "kmsg": from_lines(lambda _s, _m, t: f"4,{int(s)},{int(s * 1e6)},-;{t}"),
-    "kmsg caller": from_lines(lambda _s, _m, t: f"4,{int(s)},{int(s * 1e6)},-,caller=T12;{t}"),
-    "syslog": from_lines(lambda _s, _m, t: f"{short(m)} db1 kernel: {uptime(s)} {t}"),
-    "syslog without seconds": from_lines(lambda _s, _m, t: f"{short(m)} db1 kernel: {t}"),
-    "syslog priority": from_lines(lambda _s, _m, t: f"<6>{short(m)} db1 kernel: {uptime(s)} {t}"),
-    "syslog year": from_lines(lambda _s, _m, t: f"2025 {short(m)} db1 kernel: {t}"),
+    "dmesg iso": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S},{m.microsecond:06}+00:00 {t}"),
+    "dmesg delta": from_lines(lambda s, m, t: f"[  +0.000026] {t}"),
+    "dmesg reltime": from_lines(lambda s, m, t: f"[{m:%b%d %H:%M}] {t}"),
+    "dmesg show-delta": from_lines(lambda s, m, t: f"[{s:12.6f} <    0.000012>] {t}"),
+    "colour": from_lines(lambda s, m, t: f"\x1b[32m{uptime(s)} \x1b[0m\x1b[33m{t}\x1b[0m\x1b[K"),
+    "caller": from_lines(lambda s, m, t: f"{uptime(s)}[ T4711] {t}"),
+    "caller cpu": from_lines(lambda s, m, t: f"{uptime(s)}[    C0] {t}"),
+    "level": from_lines(lambda s, m, t: f"<4>{uptime(s)} {t}"),
+    "level alone": from_lines(lambda s, m, t: f"<4>{t}"),
+    "kmsg": from_lines(lambda s, m, t: f"4,{int(s)},{int(s * 1e6)},-;{t}"),
+    "kmsg caller": from_lines(lambda s, m, t: f"4,{int(s)},{int(s * 1e6)},-,caller=T12;{t}"),
+    "syslog": from_lines(lambda s, m, t: f"{short(m)} db1 kernel: {uptime(s)} {t}"),
+    "syslog without seconds": from_lines(lambda s, m, t: f"{short(m)} db1 kernel: {t}"),
+    "syslog priority": from_lines(lambda s, m, t: f"<6>{short(m)} db1 kernel: {uptime(s)} {t}"),
+    "syslog year": from_lines(lambda s, m, t: f"2025 {short(m)} db1 kernel: {t}"),
     "rfc 5424": from_lines(
-        lambda _s, _m, t: f"<4>1 {m.isoformat()} db1 kernel - - - {uptime(s)} {t}"
+        lambda s, m, t: f"<4>1 {m.isoformat()} db1 kernel - - - {uptime(s)} {t}"
     ),
-    "rsyslog iso": from_lines(lambda _s, _m, t: f"{m.isoformat()} db1 kernel: {uptime(s)} {t}"),
-    "journal short": from_lines(lambda _s, _m, t: f"{short(m)} db1.example.org kernel: {t}"),
+    "rsyslog iso": from_lines(lambda s, m, t: f"{m.isoformat()} db1 kernel: {uptime(s)} {t}"),
+    "journal short": from_lines(lambda s, m, t: f"{short(m)} db1.example.org kernel: {t}"),
     "journal short-precise": from_lines(
-        lambda _s, _m, t: f"{short(m)}.{m.microsecond:06} db1 kernel: {t}"
+        lambda s, m, t: f"{short(m)}.{m.microsecond:06} db1 kernel: {t}"
     ),
-    "journal short-iso": from_lines(
-        lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S}+0000 db1 kernel: {t}"
-    ),
-    "journal short-monotonic": from_lines(lambda _s, _m, t: f"{uptime(s)} db1 kernel: {t}"),
-    "journal short-unix": from_lines(lambda _s, _m, t: f"{m.timestamp():.6f} db1 kernel: {t}"),
+    "journal short-iso": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S}+0000 db1 kernel: {t}"),
+    "journal short-monotonic": from_lines(lambda s, m, t: f"{uptime(s)} db1 kernel: {t}"),
+    "journal short-unix": from_lines(lambda s, m, t: f"{m.timestamp():.6f} db1 kernel: {t}"),
     "journal json": with_json(
-        lambda _s, _m, t: {
+        lambda s, m, t: {
             "__REALTIME_TIMESTAMP": str(int(m.timestamp() * 1e6)),
             "_HOSTNAME": "db1",
             "MESSAGE": t,
         }
     ),
     "journal json bytes": with_json(
-        lambda _s, _m, t: {"_TRANSPORT": "kernel", "MESSAGE": list(t.encode())}
+        lambda s, m, t: {"_TRANSPORT": "kernel", "MESSAGE": list(t.encode())}
     ),
     "journal export": export,
-    "docker json": with_json(lambda _s, _m, t: {"log": f"{uptime(s)} {t}\n", "stream": "stdout"}),
+    "docker json": with_json(lambda s, m, t: {"log": f"{uptime(s)} {t}\n", "stream": "stdout"}),
     "cloud json": with_json(
-        lambda _s, _m, t: {"timestamp": m.isoformat(), "jsonPayload": {"MESSAGE": t}}
+        lambda s, m, t: {"timestamp": m.isoformat(), "jsonPayload": {"MESSAGE": t}}
     ),
-    "cri": from_lines(lambda _s, _m, t: f"{m.isoformat()} stdout F {uptime(s)} {t}"),
-    "ci": from_lines(lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}0Z {uptime(s)} {t}"),
-    "ci tab": from_lines(lambda _s, _m, t: f"{m:%Y-%m-%dT%H:%M:%S}+01:00\t{uptime(s)}[   T98] {t}"),
-    "compose": from_lines(lambda _s, _m, t: f"node-1  | {uptime(s)} {t}"),
-    "crlf": from_lines(lambda _s, _m, t: f"{uptime(s)} {t}\r"),
-    "quoted": from_lines(lambda _s, _m, t: f"> > {uptime(s)} {t}"),
-    "indented": from_lines(lambda _s, _m, t: f"\t{uptime(s)} {t}"),
+    "cri": from_lines(lambda s, m, t: f"{m.isoformat()} stdout F {uptime(s)} {t}"),
+    "ci": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}0Z {uptime(s)} {t}"),
+    "ci tab": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S}+01:00\t{uptime(s)}[   T98] {t}"),
+    "compose": from_lines(lambda s, m, t: f"node-1  | {uptime(s)} {t}"),
+    "crlf": from_lines(lambda s, m, t: f"{uptime(s)} {t}\r"),
+    "quoted": from_lines(lambda s, m, t: f"> > {uptime(s)} {t}"),
+    "indented": from_lines(lambda s, m, t: f"\t{uptime(s)} {t}"),
     "html": from_lines(
-        lambda _s, _m, t: (
+        lambda s, m, t: (
             f"{uptime(s)} {t.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}"
         )
     ),
     "quoted-printable": from_lines(
-        lambda _s, _m, t: f"{uptime(s)} {t.replace('gfp_mask=', 'gfp_mask=3D')}"
+        lambda s, m, t: f"{uptime(s)} {t.replace('gfp_mask=', 'gfp_mask=3D')}"
     ),
-    "blank lines between": from_lines(lambda _s, _m, t: f"{uptime(s)} {t}\n"),
+    "blank lines between": from_lines(lambda s, m, t: f"{uptime(s)} {t}\n"),
     "continuations without prefix": unprefixed_continuations,
     "wrapped by a mail program": mail_wrapped,
     "wrapped at 66": lambda log: mail_wrapped(log, 66),

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from kernel_logs import expected, one_event, recorded
+
 from oomlab.cli.app import main
 
 
@@ -161,7 +162,7 @@ def test_rank_on_one_of_several_events(capsys, log):
     assert run(capsys, "rank", "--from", log, "--event", 99)[0] == 2
 
 
-def test_a_reports_snapshot_can_be_saved_and_read_again(capsys, single, tmp_path):
+def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
     from oomlab import load, rank, save_snapshot
 
     taken = load(single)

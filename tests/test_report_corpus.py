@@ -4,6 +4,7 @@ import csv
 
 import pytest
 from kernel_logs import REPORTS, understood
+
 from oomlab.readers.kernel_log.source import read_events
 
 INDEX = REPORTS / "index.tsv"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..kernel.selection import Score, Scorer
+from ..kernel.selection import Score, scorer
 from ..snapshot import Task
 from .ranking import Ranking
 
@@ -63,7 +63,7 @@ def compare_settled(
     Agreement at any reading settles it. A disagreement counts where two readings in a row
     were the same and still disagreed; a process that is gone or never stood still can't tell.
     """
-    score_of = Scorer(ranking.era, ranking.scope, ranking.snapshot.machine).score
+    score_of = scorer(ranking.era, ranking.scope, ranking.snapshot.machine).score
     verdict, previous = first, None
     stood_still = False
     for task in readings:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.scope import Scope, memcg_scope, reported_scope, system_scope
-from ..kernel.selection import Score, Scorer, in_order_of_choice
+from ..kernel.selection import Score, in_order_of_choice, scorer
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Snapshot, Task
 
@@ -83,10 +84,10 @@ class Ranking:
         return self._least_pages(score.task, target)
 
     def _least_pages(self, task: Task, target: int) -> int | None:
-        scorer = Scorer(self.era, self.scope, self.snapshot.machine)
+        scored = scorer(self.era, self.scope, self.snapshot.machine)
 
         def reaches(pages: int) -> bool:
-            points = scorer.with_pages(task, pages)
+            points = scored.with_pages(task, pages)
             return points is not None and points >= target
 
         beyond = 1
@@ -148,19 +149,24 @@ def last_wins(era: Era, scope: Scope) -> bool:
 
 
 def rank(
-    snapshot: Snapshot, *, kernel: str | Era | None = None, memcg: str | None = None
+    snapshot: Snapshot,
+    *,
+    kernel: str | Era | None = None,
+    memcg: str | None = None,
+    scope: Scope | None = None,
 ) -> Ranking:
     """Rank a snapshot's tasks as the kernel would choose among them.
 
     ``kernel`` names other rules than the snapshot's own ("4.14", or an Era); ``memcg`` asks
-    about an OOM at that memory cgroup's limit instead of the whole machine's.
+    about an OOM at that memory cgroup's limit instead of the whole machine's, and ``scope``
+    about any other (kernel.scope makes them).
     Raises InputError where the rules or totalpages can't be known.
     """
     era = kernel if isinstance(kernel, Era) else pick_era(snapshot, kernel)
-    scope = _scope(snapshot, memcg, era)
-    score = Scorer(era, scope, snapshot.machine).score
-    scores = in_order_of_choice(map(score, scope.tasks), last_wins=last_wins(era, scope))
-    return Ranking(snapshot=snapshot, era=era, scope=scope, scores=tuple(scores))
+    if scope is None:
+        scope = _scope(snapshot, memcg, era)
+    scores = _ordered(score_all(era, scope, snapshot.machine), era, scope)
+    return Ranking(snapshot=snapshot, era=era, scope=scope, scores=scores)
 
 
 def _scope(snapshot: Snapshot, memcg: str | None, era: Era) -> Scope:
@@ -169,17 +175,22 @@ def _scope(snapshot: Snapshot, memcg: str | None, era: Era) -> Scope:
     return reported_scope(snapshot) or system_scope(snapshot)
 
 
+def _ordered(scores: Iterable[Score], era: Era, scope: Scope) -> tuple[Score, ...]:
+    bits, last = era.facts.choice_bits, last_wins(era, scope)
+    return tuple(in_order_of_choice(scores, last_wins=last, choice_bits=bits))
+
+
 def rescored(ranking: Ranking, snapshot: Snapshot, pids: Collection[int]) -> Ranking:
     """Return the ranking of ``snapshot``, of whose tasks only ``pids`` have changed or gone.
 
     The same as ranking it anew machine-wide, without scoring all the others again.
     """
     scope = system_scope(snapshot)
-    score = Scorer(ranking.era, scope, snapshot.machine).score
+    score = scorer(ranking.era, scope, snapshot.machine).score
     known = {old.task.pid: old for old in ranking.scores}
     scores = (score(task) if task.pid in pids else known[task.pid] for task in scope.tasks)
-    listed = in_order_of_choice(scores, last_wins=last_wins(ranking.era, scope))
-    return Ranking(snapshot=snapshot, era=ranking.era, scope=scope, scores=tuple(listed))
+    listed = _ordered(scores, ranking.era, scope)
+    return Ranking(snapshot=snapshot, era=ranking.era, scope=scope, scores=listed)
 
 
 def cautions(ranking: Ranking) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError, UnknownTaskError
+from ..kernel.adjust import OOM_ADJUST_MAX, OOM_DISABLE, to_oom_score_adj
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..snapshot import Snapshot, Task
 from ..units import bytes_to_pages
@@ -48,6 +49,17 @@ def set_adj(snapshot: Snapshot, *, pid: int, oom_score_adj: int) -> Snapshot:
     return _edit(snapshot, pid, lambda _task: {"oom_score_adj": oom_score_adj, "oom_adj": None})
 
 
+def set_oom_adj(snapshot: Snapshot, *, pid: int, oom_adj: int) -> Snapshot:
+    """Set a task's oom_adj, -17 to 15: the setting before 2.6.36, and an oom_score_adj since.
+
+    Raises InputError, UnknownTaskError.
+    """
+    if not OOM_DISABLE <= oom_adj <= OOM_ADJUST_MAX:
+        raise InputError(f"oom_adj {oom_adj} is outside {OOM_DISABLE}..{OOM_ADJUST_MAX}")
+    adj = to_oom_score_adj(oom_adj)
+    return _edit(snapshot, pid, lambda _task: {"oom_score_adj": adj, "oom_adj": oom_adj})
+
+
 def set_rss(snapshot: Snapshot, *, pid: int, rss_bytes: int) -> Snapshot:
     """Set a task's RSS; the change is in its anonymous part.
 
@@ -69,7 +81,7 @@ def grow(snapshot: Snapshot, *, pid: int, more_bytes: int) -> Snapshot:
             raise InputError(f"the RSS of process {pid} is unknown; set it with --rss")
         return {
             name: _grown(value, more, task)
-            for name in ("rss_pages", "rss_stat_pages")
+            for name in ("rss_pages", "rss_stat_pages", "total_vm_pages")
             if (value := getattr(task, name)) is not None
         } | {"rss_anon_pages": _anon_after(task, more)}
 
@@ -109,6 +121,9 @@ def add_task(snapshot: Snapshot, *, comm: str, rss_bytes: int, oom_score_adj: in
         rss_anon_pages=pages,
         rss_file_pages=0,
         rss_shmem_pages=0,
+        total_vm_pages=pages,
+        threads=1,
+        cpu_ticks=0,
         swap_pages=0,
         pagetable_bytes=0,
         pmd_bytes=0,

@@ -10,33 +10,67 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import click
 import typer
+import typer.core
+import typer.main
 
-from ..errors import OomlabError
-from .check import check
-from .rank import rank
-from .report import report
-from .snapshot import snapshot
-from .whatif import whatif
+from ..errors import InputError, OomlabError
 
 USAGE = 2
 _INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 0
 _MAX_MESSAGE = 500
 
+COMMANDS = {
+    "rank": "Rank the OOM killer's likely victims, best first.",
+    "whatif": "Try edits: the ranking now and then.",
+    "report": "Read OOM reports in kernel logs: who died, why.",
+    "snapshot": "Save this machine's state to a file.",
+    "check": "Compare the model with the kernel, task by task.",
+    "eras": "List the eras of the rules; which is this machine's.",
+}
+"""Each command is the function of that name in the module of that name; its first line."""
+
+
+class _Commands(typer.core.TyperGroup):
+    """Imports a command when it is called: starting must not take longer with each new one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            raise InputError(f"no command {args[0]!r}; there are: {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".{cmd_name}", __package__)
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(one)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 app = typer.Typer(
     name="oomlab",
+    cls=_Commands,
     help="Whom will the Linux OOM killer kill, why, and what do I change?",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (rank, whatif, report, snapshot, check):
-    app.command(no_args_is_help=False)(_command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -80,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_BROKEN_PIPE
     except OomlabError as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see oomlab --help)")
 

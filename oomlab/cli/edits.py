@@ -14,6 +14,7 @@ from ..units import parse_size
 
 OPTIONS = {
     "--adj": "adj",
+    "--oom-adj": "oom_adj",
     "--grow": "grow",
     "--rss": "rss",
     "--swap": "swap",
@@ -72,11 +73,11 @@ def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, l
 def _target(text: str, kind: str) -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals or not name or not value:
-        raise InputError(f"--{kind} {text!r}: write PID={_EXAMPLE[kind]}")
+        raise InputError(f"--{kind.replace('_', '-')} {text!r}: write PID={_EXAMPLE[kind]}")
     return name, value
 
 
-_EXAMPLE = {"adj": "-500", "grow": "+2G", "rss": "8G", "swap": "1G"}
+_EXAMPLE = {"adj": "-500", "oom_adj": "-5", "grow": "+2G", "rss": "8G", "swap": "1G"}
 
 
 def parse_adj(text: str) -> int:
@@ -95,6 +96,19 @@ def _adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
     after = whatif.set_adj(snapshot, pid=task.pid, oom_score_adj=adj)
     said = f"oom_score_adj of {task.pid} ({printable(task.comm)}) {task.oom_score_adj} > {adj}"
     return after, Edit(kind="adj", pid=task.pid, comm=task.comm, value=adj, text=said)
+
+
+def _oom_adj(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
+    name, value = _target(text, "oom_adj")
+    task = whatif.find_task(snapshot, name)
+    try:
+        oom_adj = int(value)
+    except ValueError:
+        raise InputError(f"{value[:40]!r} is not an oom_adj: a whole number, -17..15") from None
+    after = whatif.set_oom_adj(snapshot, pid=task.pid, oom_adj=oom_adj)
+    means = f"{oom_adj} (oom_score_adj {whatif.find_task(after, task.pid).oom_score_adj})"
+    said = f"oom_adj of {task.pid} ({printable(task.comm)}) {means}"
+    return after, Edit(kind="oom_adj", pid=task.pid, comm=task.comm, value=oom_adj, text=said)
 
 
 def _sized(kind: str, snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
@@ -150,6 +164,7 @@ def _swap_total(snapshot: Snapshot, text: str) -> tuple[Snapshot, Edit]:
 
 _APPLY = {
     "adj": _adj,
+    "oom_adj": _oom_adj,
     "grow": lambda snapshot, text: _sized("grow", snapshot, text),
     "rss": lambda snapshot, text: _sized("rss", snapshot, text),
     "swap": lambda snapshot, text: _sized("swap", snapshot, text),

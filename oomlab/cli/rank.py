@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -23,7 +23,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..output.ranking import RankRow
+    from ..analysis.ranking import Ranking
+    from ..output.rank_rows import RankRow
 
 _DEFAULT_COUNT = 10
 
@@ -53,43 +54,70 @@ def rank(
     event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
-    """Rank the tasks that the OOM killer would kill, likeliest first."""
-    limit, details = _limit(count, every, form), _details(cmdline, columns, sort)
-    whole = every or user is not None or sort is not None or source is not None or event is not None
+    """Rank the OOM killer's likely victims, best first."""
+    wanted = _Wanted(limit=_limit(count, every, form), every=every, user=user, sort=sort)
+    details = _details(cmdline or form is Format.json, columns, sort)
     # On a large machine workers begin to read now: the imports below are time for them.
-    finish = None if whole or columns == "help" else begin_sizes(proc)
-    from ..output import ranking as output
-    from ..output.tables import choose, sort_rows
+    live = source is None and event is None and columns != "help" and wanted.only_first
+    finish = begin_sizes(proc) if live else None
+    from ..output.rank_columns import COLUMNS, default_columns
+    from ..output.tables import choose
 
     if columns == "help":
-        print_columns(output.COLUMNS)
+        print_columns(COLUMNS)
         return
-    chosen = choose(output.COLUMNS, columns) if columns is not None else None
+    chosen = choose(COLUMNS, columns) if columns is not None else None
     if sort is not None:
-        choose(output.COLUMNS, sort.removeprefix("-"))
+        choose(COLUMNS, sort.removeprefix("-"))
     if finish is not None:
         from .live import rank_top
 
-        ranking = rank_top(limit, finish(), proc=proc, kernel=kernel, details=details)
+        ranking = rank_top(wanted.limit, finish(), proc=proc, kernel=kernel, details=details)
         report_gaps(ranking.snapshot)
     else:
         from ..analysis.ranking import rank as rank_all
 
         ranking = rank_all(load_source(source, proc, details, event), kernel=kernel)
-    rows = output.ranking_rows(ranking, None if whole else limit)
-    if not every:
-        rows = [row for row in rows if row.score.killable]
-    if user is not None:
-        rows = [row for row in rows if _belongs(row, user)]
-    if sort is not None:
-        rows = sort_rows(rows, output.COLUMNS, sort)
-    shown = rows[:limit]
+    rows = _select(ranking, wanted)
     if form is Format.json:
-        print_json(output.rank_document(ranking, shown))
+        from ..output.documents import rank_document
+
+        print_json(rank_document(ranking, rows))
         return
-    listed = chosen or output.default_columns(shown, command=cmdline)
-    table = output.ranking_table(ranking, shown, listed, fixed=chosen is not None)
-    print_table(table, form)
+    from ..output.ranking import ranking_table
+
+    nobody = [f"No task of user {user!r} can be killed."] if user and not rows else []
+    listed = chosen or default_columns(rows, command=cmdline)
+    print_table(ranking_table(ranking, rows, listed, fixed=chosen is not None, footer=nobody), form)
+
+
+class _Wanted(NamedTuple):
+    """Which rows the user asked for."""
+
+    limit: int | None
+    every: bool
+    user: str | None
+    sort: str | None
+
+    @property
+    def only_first(self) -> bool:
+        """Whether the first of the ranking are all that is needed."""
+        return self.limit is not None and not (self.every or self.user or self.sort)
+
+
+def _select(ranking: Ranking, wanted: _Wanted) -> list[RankRow]:
+    from ..output.rank_columns import COLUMNS
+    from ..output.rank_rows import ranking_rows
+    from ..output.tables import sort_rows
+
+    rows = ranking_rows(ranking, wanted.limit if wanted.only_first else None)
+    if not wanted.every:
+        rows = [row for row in rows if row.score.killable]
+    if wanted.user is not None:
+        rows = [row for row in rows if wanted.user in (row.task.user, str(row.task.euid))]
+    if wanted.sort is not None:
+        rows = sort_rows(rows, COLUMNS, wanted.sort)
+    return rows[: wanted.limit]
 
 
 def _limit(count: int | None, every: bool, form: Format) -> int | None:
@@ -103,7 +131,3 @@ def _details(cmdline: bool, columns: str | None, sort: str | None) -> set[str]:
     named = f"{columns or ''},{(sort or '').removeprefix('-')}".split(",")
     wanted = {"cmdline", "cgroup"} & set(named)
     return wanted | {"cmdline"} if cmdline else wanted
-
-
-def _belongs(row: RankRow, user: str) -> bool:
-    return user in (row.task.user, str(row.task.euid))

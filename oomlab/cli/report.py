@@ -49,7 +49,7 @@ def report(
     ] = _DEFAULT_COUNT,
     form: OutputFormat = Format.table,
 ) -> None:
-    """Read out-of-memory reports in kernel logs, and say whom, why, and what helps."""
+    """Read OOM reports in kernel logs: who died, why."""
     from ..output import report as output
     from .events import Selection, is_chosen
 

@@ -21,7 +21,10 @@ def snapshot(
     source: From = None,
     proc: Proc = None,
 ) -> None:
-    """Save all that oomlab knows of this machine; every command reads it with --from."""
+    """Save this machine's state to a file.
+
+    Every command reads it with --from. Command lines are in it: keep it as secret as they are.
+    """
     from ..readers.load import with_memcgs
     from ..readers.procfs import DETAILS
     from ..readers.saved import dump_snapshot, save_snapshot

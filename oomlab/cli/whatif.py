@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,12 @@ from .options import (
     print_table,
 )
 
+if TYPE_CHECKING:
+    from ..analysis.ranking import Ranking
+    from ..output.change_columns import ChangeRow
+    from ..output.comparison import Edit
+    from ..output.tables import Column
+
 _DEFAULT_COUNT = 10
 Texts = list[str]
 
@@ -32,6 +38,9 @@ def whatif(
     ] = None,
     adj: Annotated[
         Texts | None, typer.Option(metavar="N|PID=N", help="Set oom_score_adj (-1000..1000).")
+    ] = None,
+    oom_adj: Annotated[
+        Texts | None, typer.Option(metavar="PID=N", help="Set the old oom_adj (-17..15).")
     ] = None,
     grow: Annotated[
         Texts | None, typer.Option(metavar="PID=+SIZE", help="Let it use more (or, with -, less).")
@@ -60,22 +69,24 @@ def whatif(
     event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
-    """Try edits and compare the ranking before and after. Nothing is changed.
+    """Try edits: the ranking now and then.
 
-    Edits apply in the order given. A NAME does for a PID where exactly one process has it.
+    Nothing is changed on the machine. Edits apply in the order given. A NAME does for a PID
+    where exactly one process has it. Sizes: 2G, 512M, 4096 (bytes).
     """
     from ..analysis.ranking import rank
-    from ..output import comparison
+    from ..output.change_columns import COLUMNS
     from ..output.comparison import Edit
     from ..output.tables import choose
     from .edits import apply_all, in_order
 
     if columns == "help":
-        print_columns(comparison.COLUMNS)
+        print_columns(COLUMNS)
         return
-    chosen = choose(comparison.COLUMNS, columns) if columns is not None else None
+    chosen = choose(COLUMNS, columns) if columns is not None else None
     texts: dict[str, Any] = {
         "adj": _addressed(pid, adj),
+        "oom_adj": oom_adj,
         "grow": grow,
         "rss": rss,
         "swap": swap,
@@ -91,22 +102,33 @@ def whatif(
     after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
-    before_ranking = rank(snapshot)
-    after_ranking = rank(after, kernel=kernel or before_ranking.era)
-    limit = count if count is not None else _DEFAULT_COUNT
+    before = rank(snapshot)
+    _print(before, rank(after, kernel=kernel or before.era), edits, chosen, count, form)
+
+
+def _print(
+    before: Ranking,
+    after: Ranking,
+    edits: list[Edit],
+    chosen: list[Column[ChangeRow]] | None,
+    count: int | None,
+    form: Format,
+) -> None:
+    from ..output.change_columns import COLUMNS, change_rows, worth_showing
+    from ..output.comparison import comparison_table, whatif_document
+
     if form is Format.json:
-        limit = count if count is not None else len(after.tasks) + len(snapshot.tasks)
-        print_json(comparison.whatif_document(before_ranking, after_ranking, edits, limit))
+        limit = len(before) + len(after) if count is None else count
+        print_json(whatif_document(before, after, edits, limit))
         return
-    rows = comparison.change_rows(before_ranking, after_ranking)
-    touched = frozenset(edit.pid for edit in edits if edit.pid is not None)
+    rows = change_rows(before, after)
     if form is not Format.csv or count is not None:
-        rows = comparison.worth_showing(rows, limit, touched)
-    listed = chosen or list(comparison.COLUMNS)
-    table = comparison.comparison_table(
-        before_ranking, after_ranking, edits, rows, listed, fixed=chosen is not None
+        touched = frozenset(edit.pid for edit in edits if edit.pid is not None)
+        rows = worth_showing(rows, _DEFAULT_COUNT if count is None else count, touched)
+    listed = chosen or list(COLUMNS)
+    print_table(
+        comparison_table(before, after, edits, rows, listed, fixed=chosen is not None), form
     )
-    print_table(table, form)
 
 
 def _addressed(pid: str | None, adj: list[str] | None) -> list[str]:

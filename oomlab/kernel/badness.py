@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import InputError
 from .facts import Facts
 
 OOM_SCORE_ADJ_MIN = -1000
@@ -59,8 +58,6 @@ def badness_formula(facts: Facts, totalpages: int, word_bits: int = 64) -> Point
         points += oom_score_adj
         return 1 if points <= 0 else min(points, 1000)
 
-    if facts.formula == "legacy":
-        raise InputError("the rules before 2.6.36 are not built yet")
     return {"signed": signed, "pages": pages, "permille": thousandths}[facts.formula]
 
 
@@ -99,6 +96,19 @@ def oom_score_formula(facts: Facts, totalpages: int, word_bits: int = 64) -> Cal
         return points
 
     return {"signed": signed, "pages": pages}.get(facts.formula, as_it_is)
+
+
+def printed_score(facts: Facts, points: int, totalpages: int, word_bits: int = 64) -> int | None:
+    """Return the "score" of the kill line for badness ``points``; None where the line has none.
+
+    ``totalpages`` is the OOM's own: a cgroup's limit in a cgroup's OOM.
+    Source: oom_kill_process() in mm/oom_kill.c, 2.6.16 to 5.0.
+    """
+    if facts.printed_score == "none":
+        return None
+    if facts.printed_score == "badness":
+        return points
+    return wrap_unsigned(wrap_unsigned(points * 1000, word_bits) // totalpages, 32)
 
 
 def badness_range(facts: Facts, score: int, totalpages: int) -> tuple[int, int] | None:

@@ -6,12 +6,17 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .facts import BASE, CHANGES, STABLE, Facts
+from .facts import BASE, Facts
+from .history import CHANGES, STABLE, VENDOR
 from .release import Release, parse_release
 
 OLDEST = (2, 6, 11)
 NEWEST_READ = (7, 3)
 """The newest kernel whose source was read; a newer one is taken to be like it."""
+
+
+ASKED_FOR = "asked for"
+"""The evidence of an era that the user named."""
 
 
 class Era(NamedTuple):
@@ -20,6 +25,11 @@ class Era(NamedTuple):
     release: str
     facts: Facts
     evidence: str
+
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether the user named these rules, whatever the data says."""
+        return self.evidence == ASKED_FOR
 
     @property
     def family(self) -> str:
@@ -54,7 +64,12 @@ def era_of(release: str, *, evidence: str = "release") -> Era:
     >>> era_of("6.1.0-50-cloud-amd64").family
     'signed'
     """
-    return Era(release=release, facts=facts_at(parse_release(release)), evidence=evidence)
+    parsed = parse_release(release)
+    facts = facts_at(parsed)
+    for vendor in VENDOR:
+        if vendor.series == parsed.series and vendor.mark in release:
+            facts = facts._replace(**vendor.facts)  # type: ignore[arg-type]
+    return Era(release=release, facts=facts, evidence=evidence)
 
 
 def with_facts(era: Era, evidence: str, **changes: object) -> Era:

@@ -11,15 +11,18 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from ..snapshot import Machine, Reported, Snapshot, Task
-from .eras import Era, era_of, with_facts
+from .eras import ASKED_FOR, Era, era_of, with_facts
 from .scope import Scope, system_scope
-from .selection import Score, Scorer
+from .selection import Score, TaskScorer, scorer
 
 _LARGEST, _SPREAD = 32, 32
 """Witnesses asked: the largest tell the formulas apart, a spread of others the idle score."""
 
-_RIVALS = ("7.2", "6.1", "5.4", "4.16", "4.14", "3.16", "3.10", "3.2", "2.6.36")
+_RIVALS = ("7.2", "6.1", "5.4", "4.16", "4.14", "3.16", "3.10", "3.2.71", "3.2", "2.6.36")
 """One release of each formula that oom_score can tell from the others."""
+
+_FORMULA = ("family", "formula", "points_type", "page_tables", "root_bonus")
+_COUNTERS = ("killer_counters", "status_counters")
 
 
 def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
@@ -28,25 +31,58 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     ``kernel`` overrides both evidence and release. Raises InputError where nothing tells.
     """
     if kernel is not None:
-        return era_of(kernel, evidence="asked for")
+        return era_of(kernel, evidence=ASKED_FOR)
     if snapshot.reported is not None:
         return reported_era(snapshot.reported)
     witnesses = _witnesses(snapshot)
     try:
-        era = era_of(snapshot.machine.release or "", evidence="release")
+        era = _by_marks(era_of(snapshot.machine.release or "", evidence="release"), snapshot)
     except InputError:
         era = None
-    if era is not None and _explains(era, snapshot, witnesses):
+    if era is not None and _explains(era, snapshot, witnesses) is not False:
         return _with_counters(era, snapshot)
-    for release in _RIVALS:
-        rival = era_of(release, evidence=f"oom_score of {len(witnesses)} processes fits {release}")
-        if witnesses and _explains(rival, snapshot, witnesses):
-            return rival
+    rival = _best_rival(era, snapshot, witnesses)
+    if rival is not None:
+        return rival
     if era is None:
         raise InputError(
             "the kernel's release is unknown; give --kernel, for example --kernel 5.10"
         )
     return _with_counters(era, snapshot)
+
+
+def _best_rival(era: Era | None, snapshot: Snapshot, witnesses: Sequence[Task]) -> Era | None:
+    """Return the first rules that reproduce the witnesses' scores, which ``era`` does not.
+
+    A distribution takes over a formula, and with it the rest of that kernel's OOM killer
+    or not: all other facts stay those of the release where it is known.
+    """
+    for release in _RIVALS:
+        rival = era_of(release, evidence=f"oom_score of {len(witnesses)} processes fits {release}")
+        if era is not None:
+            taken = _FORMULA + (_COUNTERS if release == _RIVALS[0] else ())
+            facts = {name: getattr(rival.facts, name) for name in taken}
+            rival = with_facts(era, f"release, but {rival.evidence}", **facts)
+        if _explains(rival, snapshot, witnesses):
+            return rival
+    return None
+
+
+def _by_marks(era: Era, snapshot: Snapshot) -> Era:
+    """Correct ``era`` by the files that its release alone would not have.
+
+    oom_score_adj came with 2.6.36's formula, which RHEL 6 took over into its 2.6.32; VmPMD
+    was shown by 4.0 to 4.14 only, which counted it.
+    """
+    facts = era.facts
+    if facts.formula == "legacy" and any(t.oom_score_adj is not None for t in snapshot.tasks):
+        return with_facts(
+            era_of("2.6.38", evidence="release")._replace(release=era.release),
+            "release, but it has oom_score_adj",
+        )
+    if facts.page_tables == "ptes" and any(task.pmd_bytes for task in snapshot.tasks):
+        return with_facts(era, "release, but it shows VmPMD", page_tables="ptes+pmds")
+    return era
 
 
 def reported_era(reported: Reported) -> Era:
@@ -80,23 +116,24 @@ def _witnesses(snapshot: Snapshot) -> list[Task]:
     return largest + tasks[:: max(1, len(tasks) // _SPREAD)]
 
 
-def _explains(era: Era, snapshot: Snapshot, witnesses: Sequence[Task]) -> bool:
+def _explains(era: Era, snapshot: Snapshot, witnesses: Sequence[Task]) -> bool | None:
     """Tell whether the era reproduces the witnesses' scores within its bounds.
 
     A few that moved between two reads don't speak against an era: a wrong formula misses most
-    of the largest or most of the idle.
+    of the largest or most of the idle. None where no witness can tell.
     """
     if not witnesses or snapshot.machine.totalpages is None:
-        return True
-    scorer = Scorer(era, system_scope(snapshot), snapshot.machine)
-    missed = 0
+        return None
+    scored = scorer(era, system_scope(snapshot), snapshot.machine)
+    missed = told = 0
     for task in witnesses:
-        score = scorer.score(task)
-        if score.oom_score_low is None or score.oom_score_high is None:
+        score = scored.score(task)
+        if score.oom_score is None or score.oom_score_low is None or score.oom_score_high is None:
             continue
         assert task.kernel_oom_score is not None
+        told += 1
         missed += not score.oom_score_low <= task.kernel_oom_score <= score.oom_score_high
-    return missed * 10 <= len(witnesses)
+    return missed * 10 <= told if told else None
 
 
 def _with_counters(era: Era, snapshot: Snapshot) -> Era:
@@ -125,13 +162,14 @@ def mark_passed_over(tasks: Sequence[Task], era: Era, machine: Machine) -> list[
     MMF_OOM_SKIP and a vfork in progress are not visible; but the kernel prints 0 for such a
     task where its own formula could not give 0.
     """
-    if machine.totalpages is None:
+    # Before 2.6.36 a 0 was an ordinary score.
+    if machine.totalpages is None or era.facts.formula == "legacy":
         return [False] * len(tasks)
-    scope = Scope(constraint="CONSTRAINT_NONE", totalpages=machine.totalpages, tasks=())
-    scorer = Scorer(era, scope, machine)
-    return [task.kernel_oom_score == 0 and _is_positive(scorer, task) for task in tasks]
+    scope = Scope("CONSTRAINT_NONE", machine.totalpages, ())
+    scored = scorer(era, scope, machine)
+    return [task.kernel_oom_score == 0 and _is_positive(scored, task) for task in tasks]
 
 
-def _is_positive(scorer: Scorer, task: Task) -> bool:
-    score = scorer.score(task)
+def _is_positive(scored: TaskScorer, task: Task) -> bool:
+    score = scored.score(task)
     return score.killable and score.oom_score_low is not None and score.oom_score_low > 0

@@ -1,4 +1,4 @@
-"""Which OOM is asked about: the whole machine or one memory cgroup; its totalpages and members."""
+"""Which OOM is asked about: the machine, some nodes or a memory cgroup; its totalpages, members."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from ..errors import InputError
 from ..snapshot import Machine, Memcg, Snapshot, Task, scan_order_key
 from .facts import Facts
+from .nodes import nodes_in
 
 Constraint = Literal[
     "CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY", "CONSTRAINT_MEMCG"
@@ -22,6 +23,9 @@ class Scope(NamedTuple):
     tasks: tuple[Task, ...]
     """The candidates in the order in which the kernel visits them; unkillable ones included."""
     memcg: str | None = None
+    nodes: frozenset[int] | None = None
+    everyone: tuple[Task, ...] = ()
+    """All processes of the machine: a child or a partner may be outside the scope."""
 
 
 def system_scope(snapshot: Snapshot) -> Scope:
@@ -31,7 +35,34 @@ def system_scope(snapshot: Snapshot) -> Scope:
         raise InputError(
             "the snapshot does not tell MemTotal and SwapTotal; give --ram and --swap-total"
         )
-    return Scope(constraint="CONSTRAINT_NONE", totalpages=totalpages, tasks=snapshot.tasks)
+    return Scope("CONSTRAINT_NONE", totalpages, snapshot.tasks, everyone=snapshot.tasks)
+
+
+def node_scope(
+    snapshot: Snapshot, nodes: frozenset[int], constraint: Constraint, facts: Facts
+) -> Scope:
+    """Return the scope of an OOM confined to some memory nodes by a cpuset or a mempolicy.
+
+    With a cpuset, tasks that may not use any of the nodes are passed over; a task's own
+    mempolicy is not visible, so with CONSTRAINT_MEMORY_POLICY everybody is a candidate.
+    Raises InputError where the nodes' sizes are unknown.
+    Source: constrained_alloc() in mm/oom_kill.c; since v5.4 present pages, spanned ones before.
+    """
+    known = {node.number: node for node in snapshot.machine.nodes or ()}
+    swap = snapshot.machine.swap_pages
+    if swap is None or not nodes <= known.keys():
+        raise InputError("the sizes of the memory nodes or of swap are unknown")
+    present = facts.node_pages == "present"
+    chosen = [known[number] for number in nodes]
+    pages = sum(n.present_pages if present else n.spanned_pages for n in chosen)
+    tasks = snapshot.tasks
+    if constraint == "CONSTRAINT_CPUSET":
+        tasks = tuple(task for task in tasks if _may_use(task, nodes))
+    return Scope(constraint, swap + pages, tasks, nodes=nodes, everyone=snapshot.tasks)
+
+
+def _may_use(task: Task, nodes: frozenset[int]) -> bool:
+    return task.mems_allowed is None or not nodes.isdisjoint(nodes_in(task.mems_allowed))
 
 
 def reported_scope(snapshot: Snapshot) -> Scope | None:
@@ -61,11 +92,11 @@ def memcg_scope(snapshot: Snapshot, path: str, facts: Facts) -> Scope:
     by_path = {memcg.path: memcg for memcg in snapshot.memcgs or ()}
     if path not in by_path:
         raise InputError(f"no memory cgroup {path!r} in this snapshot")
+    if facts.memcg_walk == "none":
+        raise InputError("memory cgroups came with Linux 2.6.25")
     members = _walk(snapshot, by_path, path, facts)
     totalpages = memcg_totalpages(by_path[path], snapshot.machine, facts)
-    return Scope(
-        constraint="CONSTRAINT_MEMCG", totalpages=totalpages, tasks=tuple(members), memcg=path
-    )
+    return Scope("CONSTRAINT_MEMCG", totalpages, tuple(members), path, everyone=snapshot.tasks)
 
 
 def memcg_totalpages(memcg: Memcg, machine: Machine, facts: Facts) -> int:
@@ -75,9 +106,17 @@ def memcg_totalpages(memcg: Memcg, machine: Machine, facts: Facts) -> int:
     Source: mem_cgroup_get_max() (and mem_cgroup_get_limit() before it) in mm/memcontrol.c;
     bd0b230fe145 ("mm/memcg: unify swap and memsw page counters") (in v5.10).
     """
+    if facts.memcg_totalpages == "none":
+        return machine.totalpages or 0  # the rules before 2.6.36 divide by nothing
     limit, swap = memcg.limit_pages, machine.swap_pages
-    if limit is None or swap is None or facts.memcg_totalpages in ("none", "bytes bug"):
+    if limit is None or swap is None:
         raise InputError(f"totalpages of memory cgroup {memcg.path!r} can't be known")
+    if facts.memcg_totalpages == "bytes bug":
+        # Pages of swap were added to a limit in bytes.
+        total = limit * machine.page_size + swap
+        memsw = memcg.memsw_limit_pages
+        capped = total if memsw is None else min(total, memsw * machine.page_size)
+        return capped // machine.page_size
     swappiness = memcg.swappiness if memcg.version == 1 else machine.swappiness
     total = limit
     if swappiness != 0 or facts.memcg_totalpages == "capped":
@@ -122,7 +161,7 @@ def _walk(snapshot: Snapshot, by_path: dict[str, Memcg], top: str, facts: Facts)
     if facts.memcg_walk != "tree":
         return sorted((t for tasks in members.values() for t in tasks), key=scan_order_key)
     order = sorted(inside, key=lambda m: _tree_key(m.path, by_path))
-    return [task for memcg in order for task in _own_order(memcg, members[memcg.path])]
+    return [task for memcg in order for task in _own_order(memcg, members[memcg.path], facts)]
 
 
 def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ...]:
@@ -132,8 +171,10 @@ def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ..
     return tuple(((by_path[p].creation_order or 0) if p in by_path else 0, p) for p in prefixes)
 
 
-def _own_order(memcg: Memcg, tasks: list[Task]) -> list[Task]:
+def _own_order(memcg: Memcg, tasks: list[Task], facts: Facts) -> list[Task]:
     """Order one cgroup's tasks as it lists them; v1 lists by pid, so start time is the guess."""
+    if facts.memcg_newest_first:
+        return sorted(tasks, key=scan_order_key, reverse=True)
     if memcg.version == 1 or memcg.pids is None:
         return sorted(tasks, key=scan_order_key)
     place = {pid: index for index, pid in enumerate(memcg.pids)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import is_not, itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from ..snapshot import Machine, Task
+from .adjust import oom_score_adj_of
 from .badness import OOM_SCORE_ADJ_MIN, badness_formula, badness_range, oom_score_formula
 from .eras import Era
 from .scope import Scope
@@ -48,15 +51,36 @@ def why_unkillable(task: Task, init_is_pid_1: bool) -> str | None:
         return "init"
     if task.has_mm is False:
         return "no memory (zombie)" if task.state in ("Z", "X") else "no memory map"
-    if task.oom_score_adj == OOM_SCORE_ADJ_MIN:
+    if task.oom_score_adj == OOM_SCORE_ADJ_MIN or (
+        task.oom_score_adj is None and oom_score_adj_of(task) == OOM_SCORE_ADJ_MIN
+    ):
         return "oom_score_adj -1000"
     if task.passed_over:
         return "passed over (vfork, or already reaped)"
     return None
 
 
-class Scorer:
+class TaskScorer(Protocol):
     """Scores tasks under one era in one scope."""
+
+    def score(self, task: Task) -> Score:
+        """Return the task's score, with the bounds of what can't be seen from userland."""
+
+    def with_pages(self, task: Task, more_pages: int) -> int | None:
+        """Return the badness of ``task`` if it used ``more_pages`` more; None where unknown."""
+
+
+def scorer(era: Era, scope: Scope, machine: Machine) -> TaskScorer:
+    """Return what scores tasks under ``era`` in ``scope``."""
+    if era.facts.formula != "legacy":
+        return Scorer(era, scope, machine)
+    from .legacy_scores import LegacyScorer  # only saved snapshots and questions need it
+
+    return LegacyScorer(era, scope, machine)
+
+
+class Scorer:
+    """Scores tasks under one era from 2.6.36 on in one scope."""
 
     def __init__(self, era: Era, scope: Scope, machine: Machine) -> None:
         facts, bits = era.facts, machine.word_bits
@@ -77,6 +101,8 @@ class Scorer:
         if why_not is not None:
             return Score(task, None, None, None, 0, 0, 0, why_not)
         usage, adj = self._usage(task), task.oom_score_adj
+        if adj is None:
+            adj = oom_score_adj_of(task)
         if usage is None or adj is None:
             return self._unknown(task)
         root = self._bonus and has_root_bonus(task)
@@ -99,7 +125,7 @@ class Scorer:
 
     def with_pages(self, task: Task, more_pages: int) -> int | None:
         """Return the badness of ``task`` if it used ``more_pages`` more; None where unknown."""
-        usage, adj = self._usage(task), task.oom_score_adj
+        usage, adj = self._usage(task), oom_score_adj_of(task)
         if usage is None or adj is None:
             return None
         return self._badness(usage[0] + more_pages, adj, has_root_bonus(task))
@@ -127,24 +153,38 @@ def has_root_bonus(task: Task) -> bool:
     return bool((task.cap_effective or 0) & CAP_SYS_ADMIN) and task.in_init_userns is not False
 
 
-def in_order_of_choice(scores: Iterable[Score], *, last_wins: bool) -> list[Score]:
+def in_order_of_choice(
+    scores: Iterable[Score], *, last_wins: bool, choice_bits: int = 64
+) -> list[Score]:
     """Return scores (given in scan order) with the kernel's choice first.
 
     Among equals the earlier or the later of the scan goes first, as the era has it; tasks that
     can't be killed come last. A task of unknown memory stands in the middle of its bounds.
+    With ``choice_bits`` 32 the scan compares what is left of the points in 32 bits.
     """
-    listed = list(scores)
+    killable: list[Score] = []
+    spared: list[Score] = []
+    for score in scores:
+        (killable if score[-1] is None else spared).append(score)
     if last_wins:
-        listed.reverse()
-    listed.sort(key=_choice_key, reverse=True)
-    return listed
+        killable.reverse()
+        spared.reverse()
+    if choice_bits == 64 and all(map(_BADNESS_KNOWN, map(_BADNESS, killable))):
+        killable.sort(key=_BADNESS, reverse=True)
+    else:
+        mask = (1 << choice_bits) - 1
+        wraps = choice_bits == 32
+        killable.sort(key=lambda s: _points(s) & mask if wraps else _points(s), reverse=True)
+    return killable + spared
 
 
-def _choice_key(score: Score) -> tuple[int, int]:
-    if score.why_not is not None:
-        return (0, 0)
+_BADNESS: Callable[[Score], Any] = itemgetter(1)
+_BADNESS_KNOWN = partial(is_not, None)
+
+
+def _points(score: Score) -> int:
     if score.badness is not None:
-        return (1, score.badness)
+        return score.badness
     if score.low is None or score.high is None:
-        return (1, 0)
-    return (1, (score.low + score.high) // 2)
+        return 0
+    return (score.low + score.high) // 2

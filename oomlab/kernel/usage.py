@@ -14,6 +14,7 @@ from operator import attrgetter
 
 from ..snapshot import Machine, Task
 from .facts import Facts
+from .tables import table_bounds, table_reader
 
 _RSS_COUNTERS = 3
 """RSS is the sum of the file, anon and shmem counters; swap entries are the fourth."""
@@ -36,6 +37,15 @@ def killer_rss_pages(task: Task, facts: Facts) -> int | None:
     return other if preferred is None else preferred
 
 
+def is_exact(facts: Facts, machine: Machine) -> bool:
+    """Tell whether the files show the very counters that the killer reads, tables included."""
+    differ = facts.killer_counters == "approximate" and facts.status_counters == "exact"
+    # No file shows an approximate count of swap entries; one that never changed is exact.
+    if differ and machine.swapped_out_pages != 0:
+        return False
+    return table_reader(facts, machine)[1]
+
+
 UsageReader = Callable[[Task], tuple[int, int, int] | None]
 """A task to the pages that count: (as read, lowest, highest); None where they are unknown."""
 
@@ -46,7 +56,7 @@ def usage_reader(facts: Facts, machine: Machine) -> UsageReader:
     The killer's own value lies between the lowest and the highest; all three are equal
     where the files show the very counters that it reads.
     """
-    table_pages = _table_reader(facts, machine.page_size)
+    table_pages, tables_exact = table_reader(facts, machine)
     approximate = facts.killer_counters == "approximate"
     # Unknown CPU count: the kernel supports no more than 8192.
     error = counter_error_pages(machine.cpus or 8192)
@@ -57,7 +67,7 @@ def usage_reader(facts: Facts, machine: Machine) -> UsageReader:
     second_error = _RSS_COUNTERS * error if differ else 0
     # No file shows an approximate count of swap entries; one that never changed is exact.
     swap_error = error if approximate and differ and machine.swapped_out_pages != 0 else 0
-    no_swap = 0 if machine.swap_pages == 0 else None
+    no_swap = 0 if machine.swap_pages == 0 or machine.swapped_out_pages == 0 else None
 
     def read(task: Task) -> tuple[int, int, int] | None:
         tables = table_pages(task)
@@ -80,24 +90,18 @@ def usage_reader(facts: Facts, machine: Machine) -> UsageReader:
         low = max(0, rss - rss_error) + max(0, swap - swap_error) + tables
         return pages, low, pages + rss_error + swap_error
 
-    return read
+    if tables_exact:
+        return read
+    bounds = table_bounds(facts, machine)
+
+    def read_with_tables(task: Task) -> tuple[int, int, int] | None:
+        pages, around = read(task), bounds(task)
+        if pages is None or around is None:
+            return None
+        return pages[0], pages[1] + around[0], pages[2] + around[1]
+
+    return read_with_tables
 
 
 _status_rss = attrgetter("rss_pages")
 _stat_rss = attrgetter("rss_stat_pages")
-
-
-def _table_reader(facts: Facts, page_size: int) -> Callable[[Task], int | None]:
-    def none(_task: Task) -> int | None:
-        return 0
-
-    def tables(task: Task) -> int | None:
-        return None if task.pagetable_bytes is None else task.pagetable_bytes // page_size
-
-    def with_pmds(task: Task) -> int | None:
-        pages = tables(task)
-        if pages is None or task.pmd_bytes is None:
-            return pages
-        return pages + task.pmd_bytes // page_size
-
-    return {"none": none, "ptes+pmds": with_pmds}.get(facts.page_tables, tables)

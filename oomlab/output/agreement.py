@@ -8,7 +8,7 @@ from typing import Any
 
 from ..analysis.agreement import Comparison
 from ..analysis.ranking import Ranking
-from .ranking import gap_entries, kernel_entry, scope_entry
+from .documents import gap_entries, kernel_entry, scope_entry
 from .tables import Column, Table
 
 SCHEMA = "oomlab.check/1"

@@ -7,7 +7,9 @@ from ..kernel.gfp import flag_names
 from ..report import OomReport, Victim
 from ..units import human
 from .escape import printable
-from .ranking import default_columns, ranking_rows, ranking_table
+from .rank_columns import default_columns
+from .rank_rows import ranking_rows
+from .ranking import ranking_table
 from .render import Screen, render_table
 from .report import size_kib, when, where
 

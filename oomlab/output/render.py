@@ -29,13 +29,14 @@ def render_table(table: Table[Any], screen: Screen) -> str:
 
     columns, left_out = _fitting(table, screen)
     body = _cells(columns, table.rows, screen)
-    lines = [*table.heading]
+    lines = _wrapped(table.heading, screen)
     if table.heading and table.rows:
         lines.append("")
     if table.rows:
+        # Given as headers they would be padded by two columns each.
+        headers = [column.header for column in columns]
         text = tabulate(
-            body,
-            headers=[column.header for column in columns],
+            [headers, *body],
             tablefmt="plain",
             disable_numparse=True,
             colalign=["left" if column.left else "right" for column in columns],
@@ -44,7 +45,7 @@ def render_table(table: Table[Any], screen: Screen) -> str:
     if left_out:
         names = ", ".join(column.name for column in left_out)
         lines += ["", f"Not shown for lack of width: {names}."]
-    lines += table.footer
+    lines += _wrapped(table.footer, screen)
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -85,6 +86,15 @@ FORMATS: dict[str, Callable[[Table[Any], Screen], str]] = {
 def render_json(document: Any) -> str:
     """Render a document of dicts and lists as indented ASCII JSON."""
     return json.dumps(document, indent=2) + "\n"
+
+
+def _wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
+    """Break sentences into lines that fit the screen."""
+    if screen.columns is None:
+        return list(sentences)
+    from textwrap import wrap
+
+    return [line for sentence in sentences for line in wrap(sentence, max(screen.columns, 20))]
 
 
 def _csv_cell(value: Any) -> Any:

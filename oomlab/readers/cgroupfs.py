@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import SourceError
 from ..snapshot import UNLIMITED_PAGES, Memcg
 
+_OWN_PROC = Path("/proc")
 _FILES = (
     "memory.max",
     "memory.swap.max",
@@ -27,16 +28,23 @@ _FILES = (
 
 
 def find_memory_hierarchy(proc: Path) -> Path | None:
-    """Return where the memory controller's cgroups are mounted, v1's before v2's."""
+    """Return where the memory controller's cgroups are mounted, v1's before v2's.
+
+    Another /proc than our own names places as its own processes see them: its init's root
+    leads there.
+    """
     unified = None
     try:
-        mounts = (proc / "self" / "mountinfo").read_text("utf-8", "surrogateescape")
+        of = "self" if proc == _OWN_PROC else "1"
+        mounts = (proc / of / "mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         return None
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         kind, *rest = after.split()
         point = Path(before.split()[4].replace("\\040", " "))
+        if proc != _OWN_PROC:
+            point = proc / "1" / "root" / point.relative_to("/")
         if kind == "cgroup" and "memory" in rest[-1].split(","):
             return point
         if kind == "cgroup2" and unified is None:
@@ -48,8 +56,14 @@ def read_memcgs(mount: Path) -> tuple[Memcg, ...]:
     """Read all memory cgroups below a mount. Raises SourceError where it can't be listed."""
     if not mount.is_dir():
         raise SourceError(f"{mount}: no cgroup hierarchy there")
-    files = {path: _read_files(directory) for path, directory in _directories(mount)}
-    orders = {path: directory.stat().st_ino for path, directory in _directories(mount)}
+    files: dict[str, dict[str, str]] = {}
+    orders: dict[str, int] = {}
+    for path, directory in _directories(mount):
+        try:
+            orders[path] = directory.stat().st_ino
+        except FileNotFoundError:
+            continue  # removed since it was listed, as containers come and go
+        files[path] = _read_files(directory)
     return parse_memcgs(files, os.sysconf("SC_PAGE_SIZE"), orders)
 
 

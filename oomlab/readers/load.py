@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, SourceError
 from ..kernel.evidence import mark_passed_over, pick_era
-from ..snapshot import Snapshot
+from ..snapshot import Gap, Snapshot
 from .procfs import DETAILS, PROC, read_snapshot
 
 
@@ -78,4 +78,10 @@ def with_memcgs(snapshot: Snapshot, proc: Path | None = None) -> Snapshot:
     from .cgroupfs import find_memory_hierarchy, read_memcgs
 
     mount = find_memory_hierarchy(proc or PROC)
-    return snapshot if mount is None else replace(snapshot, memcgs=read_memcgs(mount))
+    if mount is None:
+        return snapshot
+    try:
+        return replace(snapshot, memcgs=read_memcgs(mount))
+    except SourceError as error:
+        gap = Gap(what="memory cgroups", why=str(error))
+        return replace(snapshot, gaps=(*snapshot.gaps, gap))

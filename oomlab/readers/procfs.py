@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
 from ..snapshot import Gap, Snapshot, Task, scan_order_key
+from .files import open_directory, own_pid, read_at
 from .forked import Part, start_parts
 from .machine import read_machine
 from .procpid import RawTask, leader_has_exited, make_task
@@ -21,7 +21,6 @@ PROC = Path("/proc")
 DETAILS = frozenset({"cmdline", "cgroup", "oom_adj", "userns"})
 """Files that not every question needs; each costs one more open per process."""
 
-_READ_SIZE = 4096
 _WORTH_A_WORKER = 2000
 """Processes below which another worker costs more than it saves."""
 
@@ -99,7 +98,7 @@ class ProcScan:
         A process that ends while it is read is left out.
         """
         try:
-            own, entries = _own_pid(self._root), os.listdir(self._root)  # noqa: PTH208  # faster
+            own, entries = own_pid(self._root), os.listdir(self._root)  # noqa: PTH208  # faster
         except OSError as error:
             raise SourceError(
                 f"{self._root}: {error.strerror}; give --proc a mounted /proc"
@@ -120,7 +119,7 @@ class ProcScan:
         """Read some processes to plain rows and notes, which a worker can send home."""
         self._denied = {}
         rows: list[tuple[Any, ...]] = []
-        with _directory(self._root) as root_fd:
+        with open_directory(self._root) as root_fd:
             if self._sizes_only:
                 found, names = scan_sizes(root_fd, names, self._page_size)
                 rows += found
@@ -132,7 +131,7 @@ class ProcScan:
 
     def read_some(self, pids: Iterable[int]) -> list[Task]:
         """Return those of the processes that still live and may be read."""
-        with _directory(self._root) as root_fd:
+        with open_directory(self._root) as root_fd:
             read = (self._read(root_fd, str(pid)) for pid in pids)
             return [task for task in read if task is not None]
 
@@ -221,21 +220,6 @@ class ProcScan:
         return self._users[uid]
 
 
-def read_at(directory: int, name: str) -> bytes:
-    """Read a whole file below a directory descriptor, with a single read where it is small."""
-    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
-    try:
-        text = os.read(descriptor, _READ_SIZE)
-        if len(text) < _READ_SIZE:
-            return text
-        chunks = [text]
-        while chunk := os.read(descriptor, 16 * _READ_SIZE):
-            chunks.append(chunk)
-        return b"".join(chunks)
-    finally:
-        os.close(descriptor)
-
-
 def _with_living_thread(raw: RawTask, directory: int) -> RawTask:
     """Add stat and status of the first thread that still has memory."""
     tasks = os.open("task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
@@ -251,23 +235,3 @@ def _with_living_thread(raw: RawTask, directory: int) -> RawTask:
         return raw
     finally:
         os.close(tasks)
-
-
-def _own_pid(root: Path) -> str | None:
-    """Return the reading process's pid as this /proc numbers it."""
-    try:
-        return str((root / "self").readlink())
-    except OSError:
-        return None
-
-
-@contextmanager
-def _directory(path: Path) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}; give --proc a mounted /proc") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -11,10 +11,11 @@ import json
 import lzma
 import sys
 import types
+import zlib
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
 from ..snapshot import Gap, Machine, Memcg, Node, Reported, Snapshot, Task
@@ -24,7 +25,6 @@ MAX_BYTES = 1 << 30
 """Refuse to unpack more: a million processes take about half of it."""
 
 _MAX_INT = 1 << 63
-_MAGIC_BYTES = 6
 _RECORDS = (Machine, Node, Task, Memcg, Gap, Reported)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
@@ -63,28 +63,35 @@ def read_text(path: Path | None) -> bytes:
     name = "standard input" if path is None else str(path)
     try:
         if path is None:
-            return unpack(sys.stdin.buffer, name)  # type: ignore[arg-type]  # buffered
+            return unpack(sys.stdin.buffer, name)
         with path.open("rb") as stream:
             return unpack(stream, name)
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error
-    except (EOFError, lzma.LZMAError) as error:
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
         raise SnapshotFormatError(f"{name}: damaged or cut compressed file ({error})") from error
 
 
-def unpack(stream: io.BufferedIOBase, name: str) -> bytes:
+def unpack(stream: BinaryIO, name: str) -> bytes:
     """Read a stream whole, unpacking gzip and xz by their first bytes."""
-    start = stream.read(_MAGIC_BYTES)
-    data = start + stream.read(MAX_BYTES + 1 - len(start))
-    if start.startswith(b"\x1f\x8b"):
+    data = _read_bounded(stream, name)
+    if data.startswith(b"\x1f\x8b"):
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            data = packed.read(MAX_BYTES + 1)
-    elif start == b"\xfd7zXZ\x00":
+            return _read_bounded(packed, name)
+    if data.startswith(b"\xfd7zXZ\x00"):
         with lzma.LZMAFile(io.BytesIO(data)) as packed_xz:
-            data = packed_xz.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise SnapshotFormatError(f"{name}: larger than {MAX_BYTES} bytes unpacked")
+            return _read_bounded(packed_xz, name)
     return data
+
+
+def _read_bounded(stream: Any, name: str) -> bytes:
+    chunks, size = [], 0
+    while chunk := stream.read(1 << 20):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise SnapshotFormatError(f"{name}: larger than {MAX_BYTES} bytes unpacked")
+    return b"".join(chunks)
 
 
 def parse_json(data: bytes, name: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def refined(report: OomReport, snapshot: Snapshot) -> Snapshot:
     reported, said = snapshot.reported, report.announcements
     if reported is None or not said or not said[0].score or "allocating" in said[0].message:
         return snapshot
+    if reported_era(reported).facts.formula == "legacy":
+        return snapshot
     task = next((task for task in snapshot.tasks if task.pid == said[0].pid), None)
     if task is None or task.oom_score_adj is None:
         return snapshot

@@ -1,0 +1,68 @@
+"""Scores under the rules before 2.6.36, which need a task's children and age beside its size."""
+
+from __future__ import annotations
+
+from ..snapshot import Machine, Task
+from .adjust import OOM_DISABLE, oom_adj_of
+from .eras import Era
+from .legacy import LegacyRange, legacy_badness, legacy_reader
+from .scope import Scope
+from .selection import Score
+
+
+class LegacyScorer:
+    """Scores tasks under an era from 2.6.11 to 2.6.35; the scope bears on who is skipped only."""
+
+    def __init__(self, era: Era, scope: Scope, machine: Machine) -> None:
+        self._facts, self._bits = era.facts, machine.word_bits
+        self._init_is_pid_1 = machine.init_pid_namespace is not False
+        self._inputs = legacy_reader(era.facts, machine, scope.everyone or scope.tasks)
+
+    def score(self, task: Task) -> Score:
+        """Return the task's score, with the bounds of what can't be seen from userland.
+
+        /proc/PID/oom_score was the same badness, also of a task that is never chosen.
+        """
+        why_not = self._why_not(task)
+        if why_not is not None and _has_no_mm(task):
+            return Score(task, None, None, None, 0, 0, 0, why_not)
+        inputs = self._inputs(task)
+        if inputs is None:
+            seen = task.kernel_oom_score
+            low = high = None if why_not is not None else seen
+            return Score(task, None, low, high, None, seen, seen, why_not)
+        points, low, high = self._three(inputs)
+        if why_not is not None:
+            return Score(task, None, None, None, points, low, high, why_not)
+        return Score(task, points, low, high, points, low, high, None)
+
+    def with_pages(self, task: Task, more_pages: int) -> int | None:
+        """Return the badness of ``task`` if it mapped ``more_pages`` more; None where unknown."""
+        inputs = self._inputs(task)
+        if inputs is None:
+            return None
+        seen = inputs.seen
+        larger = seen._replace(total_vm_pages=seen.total_vm_pages + more_pages)
+        return legacy_badness(self._facts, larger, self._bits)
+
+    def _three(self, inputs: LegacyRange) -> tuple[int, int, int]:
+        found = [legacy_badness(self._facts, given, self._bits) for given in inputs]
+        return found[0], min(found), max(found)
+
+    def _why_not(self, task: Task) -> str | None:
+        """Return why the scan skips a task, or None. Source: select_bad_process()."""
+        if task.kernel_thread:
+            return "kernel thread"
+        if task.pid == 1 and self._init_is_pid_1:
+            return "init"
+        if _has_no_mm(task):
+            return "no memory (main thread has exited)" if task.state in ("Z", "X") else "no memory"
+        oom_adj = oom_adj_of(task, self._facts)
+        if self._facts.oom_adj_minimum == OOM_DISABLE and oom_adj == OOM_DISABLE:
+            return "oom_adj -17"
+        return None
+
+
+def _has_no_mm(task: Task) -> bool:
+    """Tell whether the one task that these kernels look at, the main thread, has no memory map."""
+    return task.has_mm is False or task.kernel_thread or task.state in ("Z", "X")

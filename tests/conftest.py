@@ -1,0 +1,66 @@
+"""Makers of small snapshots: each test says only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from oomlab.snapshot import Machine, Snapshot, Task
+
+PAGE = 4096
+
+
+def make_machine(**changes: Any) -> Machine:
+    values: dict[str, Any] = {
+        "page_size": PAGE,
+        "release": "6.18.44",
+        "ram_pages": 2_000_000,
+        "swap_pages": 0,
+        "swapped_out_pages": 0,
+        "cpus": 2,
+        "init_pid_namespace": True,
+    }
+    return Machine(**values | changes)
+
+
+def make_task(pid: int, pages: int = 1000, adj: int = 0, **changes: Any) -> Task:
+    values: dict[str, Any] = {
+        "pid": pid,
+        "comm": f"task{pid}",
+        "ppid": 1,
+        "state": "S",
+        "start_ticks": pid,
+        "has_mm": True,
+        "oom_score_adj": adj,
+        "rss_pages": pages,
+        "rss_stat_pages": pages,
+        "rss_anon_pages": pages,
+        "rss_file_pages": 0,
+        "rss_shmem_pages": 0,
+        "swap_pages": 0,
+        "pagetable_bytes": 0,
+        "euid": 0,
+        "uid": 0,
+        "user": "root",
+    }
+    return Task(**values | changes)
+
+
+def make_snapshot(*tasks: Task, **machine: Any) -> Snapshot:
+    return Snapshot(machine=make_machine(**machine), tasks=tasks, source="test")
+
+
+@pytest.fixture
+def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: (exit status, stdout, stderr)."""
+    from oomlab.cli.app import main
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main(arguments)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

@@ -1,0 +1,77 @@
+"""The house's two rules about imports, read off the import statements."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import oomlab
+
+ROOT = Path(oomlab.__file__).parent
+FLOORS = [
+    {"units", "errors"},
+    {"snapshot", "report"},
+    {"kernel"},
+    {"analysis"},
+    {"readers", "writers"},
+    {"output"},
+    {"cli"},
+]
+PURE = ("kernel", "analysis", "output")
+IMPURE_MODULES = {"os", "pathlib", "time", "subprocess", "psutil", "typer", "click", "socket"}
+DOORS = (ROOT / "__init__.py", ROOT / "__main__.py")
+"""They may import from every floor."""
+MODULES = sorted(set(ROOT.rglob("*.py")) - set(DOORS))
+
+
+def floor_of(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, bool]]:
+    """Every imported module: (its name from the package on, whether it is our own)."""
+    package = path.relative_to(ROOT).parts[:-1]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, False) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.append((node.module or "", False))
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - (node.level - 1)]
+            found.append((".".join((*base, node.module or "")).strip("."), True))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    for name, ours in imports_of(path):
+        if ours and name:
+            assert floor_of(name.split(".")[0]) <= floor_of(room), f"{path}: imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_pure_rooms_touch_no_machine(path: Path) -> None:
+    if room_of(path) not in PURE:
+        return
+    outside = {name.split(".")[0] for name, ours in imports_of(path) if not ours}
+    assert not outside & IMPURE_MODULES
+
+
+def test_analysis_needs_no_reader_and_readers_need_no_analysis() -> None:
+    for path in MODULES:
+        other = {"analysis": "readers", "readers": "analysis"}.get(room_of(path))
+        assert all(not ours or name.split(".")[0] != other for name, ours in imports_of(path))
+
+
+def test_public_names_are_sorted_documented_and_there() -> None:
+    assert oomlab.__all__ == sorted(oomlab.__all__)
+    for name in oomlab.__all__:
+        assert getattr(oomlab, name).__doc__, name
+    with pytest.raises(AttributeError):
+        oomlab.nothing_of_this_name  # noqa: B018
