@@ -28,6 +28,8 @@ RARE_MARKERS = (
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 16
 LOOK_BACK_BYTES = 1 << 17
+EXPORT_BYTES = 1 << 12
+"""A journal's export writes an entry's time and host on the lines before its message."""
 SMALL_BYTES = 32 << 20
 """Up to here into a log the rare markers are searched for too."""
 
@@ -92,8 +94,11 @@ class _Scanner:
                     break
                 start = buffer.rfind(b"\n", position, mark) + 1 or position
                 self._number += buffer.count(b"\n", position, start)
-                if not buffer.startswith(TRIGGER, mark):
-                    self._look_back(bytes(buffer[max(fresh, start - LOOK_BACK_BYTES) : start]))
+                reach = LOOK_BACK_BYTES
+                if buffer.startswith(TRIGGER, mark):
+                    reach = EXPORT_BYTES if buffer.startswith(b"MESSAGE=", start) else 0
+                if reach:
+                    self._look_back(bytes(buffer[max(fresh, start - reach) : start]), reach)
                 position = start
             while True:
                 stop = buffer.find(b"\n", position, end) + 1 or end
@@ -116,9 +121,9 @@ class _Scanner:
             nearest = found if found >= 0 else nearest
         return nearest
 
-    def _look_back(self, before: bytes) -> None:
+    def _look_back(self, before: bytes, reach: int) -> None:
         """Feed the lines just before a marker: a report whose head is lost may stand there."""
-        lines = (self._before + before)[-LOOK_BACK_BYTES:].split(b"\n")
+        lines = (self._before + before)[-reach:].split(b"\n")
         self._before = b""
         texts = [line[:MAX_LINE_BYTES].decode("utf-8", "surrogateescape") for line in lines[:-1]]
         self._assembler.look_back(texts, self._number - len(texts))
