@@ -38,6 +38,9 @@ def report_snapshot(report: OomReport) -> Snapshot:
             Gap(what="page size", why=f"the report does not tell it; {size.size_bytes} is assumed")
         ]
     )
+    if report.release is not None and rules != report.release:
+        why = f"{report.release} of mainline does not print so: rules of {rules} are taken"
+        gaps.append(Gap(what="kernel", why=f"{why}, by {evidence}"))
     machine = _machine(report, size.size_bytes)
     tasks = _tasks(report, facts, machine, gaps)
     reported = Reported(constraint_of(report), rules, evidence)
