@@ -11,6 +11,10 @@ class InputError(OomlabError):
     """A value given by the user is not usable: a size, an option, contradictory edits."""
 
 
+class EventError(InputError):
+    """A log holds several out-of-memory events and none was named, or not the one named."""
+
+
 class UnknownTaskError(OomlabError):
     """No task of the snapshot has that PID or name, or more than one has that name."""
 

@@ -58,6 +58,9 @@ class Task(NamedTuple):
     cgroups: tuple[tuple[str, str], ...] | None = None
     """(controllers, path) in /proc/PID/cgroup's order; controllers is "" for cgroup v2."""
     cmdline: tuple[str, ...] | None = None
+    hidden_pages: int | None = None
+    """At most so many pages count against the task beside those that its source shows: swap and
+    page tables that a report's table has no column for."""
     passed_over: bool = False
     """The kernel showed that it passes the task over although nothing visible says why:
     a vfork in progress or a memory map already reaped (MMF_OOM_SKIP)."""
@@ -141,6 +144,22 @@ class Memcg(NamedTuple):
     """cgroup.procs; on v2 that is the very order in which the kernel walks the members."""
 
 
+class Reported(NamedTuple):
+    """Which OOM a report's snapshot is of, and whose rules its lines show."""
+
+    constraint: str
+    rules_of: str
+    """A release whose rules the report shows: a distribution's own may be another."""
+    evidence: str
+    memcg: str | None = None
+    totalpages_low: int | None = None
+    """Of an OOM of a memory cgroup or of some nodes: the least that totalpages can have been."""
+    totalpages_high: int | None = None
+    """The most; None where nothing bounds it."""
+    root_bonus: str | None = None
+    """Another root bonus than that release has, where the kernel's printed score shows it."""
+
+
 UNLIMITED_PAGES = (1 << 63) - 1
 """A limit that is off. The kernel's own value depends on its page size; all are this large."""
 
@@ -171,6 +190,8 @@ class Snapshot:
     """ISO 8601 time in UTC."""
     source: str = ""
     gaps: tuple[Gap, ...] = field(default=())
+    reported: Reported | None = None
+    """Where the tasks are those of an OOM report: which OOM that was."""
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks)

@@ -12,7 +12,7 @@ from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.facts import Facts
-from ..kernel.scope import Scope, memcg_scope, system_scope
+from ..kernel.scope import Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Snapshot, Task
@@ -171,9 +171,15 @@ def rank(
     """
     era = kernel if isinstance(kernel, Era) else pick_era(snapshot, kernel)
     if scope is None:
-        scope = system_scope(snapshot) if memcg is None else memcg_scope(snapshot, memcg, era.facts)
+        scope = _scope(snapshot, memcg, era)
     scores = _ordered(score_all(era, scope, snapshot.machine), era, scope)
     return Ranking(snapshot=snapshot, era=era, scope=scope, scores=scores)
+
+
+def _scope(snapshot: Snapshot, memcg: str | None, era: Era) -> Scope:
+    if memcg is not None:
+        return memcg_scope(snapshot, memcg, era.facts)
+    return reported_scope(snapshot) or system_scope(snapshot)
 
 
 def _ordered(scores: Iterable[Score], era: Era, scope: Scope) -> tuple[Score, ...]:

@@ -35,8 +35,14 @@ class Format(StrEnum):
 From = Annotated[
     str | None,
     typer.Option(
-        "--from", metavar="FILE", help="Read a saved snapshot (- for stdin), not this machine."
+        "--from",
+        metavar="FILE",
+        help="Read a saved snapshot or a kernel log (- for stdin), not this machine.",
     ),
+]
+EventNumber = Annotated[
+    int | None,
+    typer.Option("--event", metavar="N", min=1, help="Which event of the log that --from names."),
 ]
 Proc = Annotated[
     Path | None,
@@ -55,16 +61,23 @@ Columns = Annotated[
 ]
 
 
-def load_source(source: str | None, proc: Path | None, details: Iterable[str] = ()) -> Snapshot:
+def load_source(
+    source: str | None,
+    proc: Path | None,
+    details: Iterable[str] = (),
+    event: int | None = None,
+) -> Snapshot:
     """Load what --from and --proc name, and say on stderr what could not be read."""
     from ..readers.load import load
     from ..readers.procfs import PROC
 
     if source is not None and proc is not None:
         raise InputError("--from and --proc contradict each other: give one of them")
+    if event is not None and source is None:
+        raise InputError("--event N needs the log: --from FILE")
     # Rules with a bonus for root ask in which user namespace that is.
     details = {"userns", *details}
-    snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS)
+    snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS, event=event)
     report_gaps(snapshot)
     return snapshot
 

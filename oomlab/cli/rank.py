@@ -8,6 +8,7 @@ import typer
 
 from .options import (
     Columns,
+    EventNumber,
     Format,
     From,
     Kernel,
@@ -50,6 +51,7 @@ def rank(
     kernel: Kernel = None,
     form: OutputFormat = Format.table,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Rank the OOM killer's likely victims, best first."""
@@ -57,7 +59,8 @@ def rank(
     details = _details(cmdline or form is Format.json, columns, sort)
     # On a large machine workers begin to read now: the imports below are time for them.
     # Older rules may count what sizes alone don't tell, so a named kernel reads all.
-    live = source is None and kernel is None and columns != "help" and wanted.only_first
+    plain = source is None and event is None and kernel is None
+    live = plain and columns != "help" and wanted.only_first
     finish = begin_sizes(proc) if live else None
     from ..output.rank_columns import COLUMNS, default_columns
     from ..output.tables import choose
@@ -76,7 +79,7 @@ def rank(
     else:
         from ..analysis.ranking import rank as rank_all
 
-        ranking = rank_all(load_source(source, proc, details), kernel=kernel)
+        ranking = rank_all(load_source(source, proc, details, event), kernel=kernel)
     rows = _select(ranking, wanted)
     if form is Format.json:
         from ..output.documents import rank_document

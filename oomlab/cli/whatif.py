@@ -9,6 +9,7 @@ import typer
 from ..errors import InputError
 from .options import (
     Columns,
+    EventNumber,
     Format,
     From,
     Kernel,
@@ -66,6 +67,7 @@ def whatif(
     columns: Columns = None,
     form: OutputFormat = Format.table,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Try edits: the ranking now and then.
@@ -97,7 +99,7 @@ def whatif(
     wanted = in_order(context.obj or [], {kind: found or [] for kind, found in texts.items()})
     if not wanted and kernel is None:
         raise InputError("no edit given: for example --pid 812 --adj -500, or --grow 812=+2G")
-    snapshot = load_source(source, proc)
+    snapshot = load_source(source, proc, event=event)
     after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..snapshot import Machine, Snapshot, Task
+from ..snapshot import Machine, Reported, Snapshot, Task
 from .eras import ASKED_FOR, Era, era_of, with_facts
 from .scope import Scope, system_scope
 from .selection import Score, TaskScorer, scorer
@@ -32,6 +32,8 @@ def pick_era(snapshot: Snapshot, kernel: str | None = None) -> Era:
     """
     if kernel is not None:
         return era_of(kernel, evidence=ASKED_FOR)
+    if snapshot.reported is not None:
+        return reported_era(snapshot.reported)
     witnesses = _witnesses(snapshot)
     try:
         era = _by_marks(era_of(snapshot.machine.release or "", evidence="release"), snapshot)
@@ -81,6 +83,15 @@ def _by_marks(era: Era, snapshot: Snapshot) -> Era:
     if facts.page_tables == "ptes" and any(task.pmd_bytes for task in snapshot.tasks):
         return with_facts(era, "release, but it shows VmPMD", page_tables="ptes+pmds")
     return era
+
+
+def reported_era(reported: Reported) -> Era:
+    """Return the rules that a report shows. Its table prints the counters that the killer reads."""
+    era = era_of(reported.rules_of, evidence=reported.evidence)
+    bonus = reported.root_bonus or era.facts.root_bonus
+    return with_facts(
+        era, reported.evidence, killer_counters="same", status_counters="same", root_bonus=bonus
+    )
 
 
 def witness_pids(scores: Sequence[Score]) -> list[int]:

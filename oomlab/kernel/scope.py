@@ -65,6 +65,25 @@ def _may_use(task: Task, nodes: frozenset[int]) -> bool:
     return task.mems_allowed is None or not nodes.isdisjoint(nodes_in(task.mems_allowed))
 
 
+def reported_scope(snapshot: Snapshot) -> Scope | None:
+    """Return the scope of the OOM that a report's snapshot is of, None for any other snapshot.
+
+    Where the report only bounds the totalpages of a memory cgroup or of some nodes, the least is
+    taken. Raises InputError where it does not even bound them.
+    """
+    reported = snapshot.reported
+    if reported is None or (reported.memcg is None and reported.totalpages_low is None):
+        return None
+    if reported.totalpages_low is None:
+        raise InputError("the report does not tell the memory cgroup's limit")
+    return Scope(
+        constraint=reported.constraint,  # type: ignore[arg-type]  # a BPF policy has its own word
+        totalpages=reported.totalpages_low,
+        tasks=snapshot.tasks,
+        memcg=reported.memcg,
+    )
+
+
 def memcg_scope(snapshot: Snapshot, path: str, facts: Facts) -> Scope:
     """Return the scope of an OOM at the limit of the memory cgroup ``path``.
 

@@ -78,7 +78,11 @@ def usage_reader(facts: Facts, machine: Machine) -> UsageReader:
         if rss is None:
             rss, rss_error = second(task), second_error
         if rss is None or swap is None or tables is None:
-            return None
+            hidden = task.hidden_pages
+            if rss is None or hidden is None:
+                return None
+            seen = rss + (swap or 0) + (tables or 0)
+            return seen, seen, seen + hidden
         pages = rss + swap + tables
         if not rss_error and not swap_error:
             return pages, pages, pages

@@ -18,13 +18,18 @@ def load(
     proc: str | Path = PROC,
     details: Iterable[str] = DETAILS,
     workers: int = 1,
+    event: int | None = None,
 ) -> Snapshot:
-    """Return the running machine's snapshot, or the one saved in ``source`` ("-": stdin).
+    """Return the running machine's snapshot, or what ``source`` holds ("-": stdin).
+
+    That is a saved snapshot, or a kernel log with an out-of-memory event: with ``event`` its
+    number (from 1) where it holds several.
 
     ``proc`` is another /proc to read, such as a host's inside a container; ``details`` the
     per-process files that are read beside those that badness needs; ``workers`` the processes
     that share the reading (it forks: leave it at 1 in a program with threads).
-    Raises SourceError where a source is missing, unreadable or damaged.
+    Raises SourceError where a source is missing, unreadable or damaged, EventError where the
+    event is not told apart.
     """
     if source is None:
         return _marked(read_snapshot(Path(proc), details=details, workers=workers))
@@ -32,11 +37,25 @@ def load(
     from .recording import is_recording, parse_recording
     from .saved import parse_json, parse_snapshot, read_text
 
+    found = _load_event(source, event)
+    if found is not None:
+        return found
     name = "standard input" if str(source) == "-" else str(source)
     body = parse_json(read_text(None if str(source) == "-" else Path(source)), name)
     if is_recording(body):
         return _marked(parse_recording(body, name))
     return parse_snapshot(body, name)
+
+
+def _load_event(source: str | Path, event: int | None) -> Snapshot | None:
+    """Return an event's snapshot if the source is a log, None if it must be a snapshot's file."""
+    from .kernel_log.load import load_event, may_be_log, no_source
+
+    is_log = may_be_log(source)
+    found = load_event(source, event) if is_log else None
+    if found is None and (event is not None or (is_log and str(source) == "-")):
+        raise no_source(source)
+    return found
 
 
 def _marked(snapshot: Snapshot) -> Snapshot:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
-from ..snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Node, Snapshot, Task
+from ..snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Node, Reported, Snapshot, Task
 
 SCHEMA = "oomlab.snapshot/1"
 MAX_BYTES = 1 << 28
@@ -28,7 +28,7 @@ MAX_BYTES = 1 << 28
 MAX_BRACKETS = 1 << 23
 """Refuse more lists and objects: small in the file, they grow twentyfold in memory."""
 
-_RECORDS = (Machine, Node, Task, Memcg, Gap)
+_RECORDS = (Machine, Node, Task, Memcg, Gap, Reported)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 

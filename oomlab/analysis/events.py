@@ -1,0 +1,94 @@
+"""An event understood: its report, its ranking, the verdict on it, and why memory ran out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..kernel.evidence import pick_era
+from ..report import OomReport
+from ..snapshot import Snapshot
+from .diagnosis import Cause, diagnose
+from .ranking import Ranking, rank
+from .verdict import Verdict, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event of a log, in its place, with all that the model says of it."""
+
+    index: int
+    """Its number in the listing, from 1."""
+    report: OomReport
+    snapshot: Snapshot | None
+    """None where the report holds no task table or its kernel can't be told."""
+    page_size: int
+    page_size_known: bool
+    ranking: Ranking | None
+    verdict: Verdict
+    causes: tuple[Cause, ...]
+    gaps: tuple[str, ...]
+
+
+def understand(
+    index: int,
+    report: OomReport,
+    snapshot: Snapshot | str,
+    *,
+    page_size: int,
+    page_size_known: bool,
+    ram_pages: int | None,
+    killed_before: Collection[int] = (),
+) -> Event:
+    """Rank and judge one report. ``snapshot`` is why there is none where there is none."""
+    made = snapshot if isinstance(snapshot, Snapshot) else None
+    ranking, why = None, snapshot if isinstance(snapshot, str) else None
+    if made is not None:
+        try:
+            ranking = None if _is_legacy(made) else rank(made)
+            why = _LEGACY
+        except InputError as error:
+            why = str(error)
+    verdict = Verdict(None, None, None, None, why)
+    if ranking is not None:
+        verdict = judge(report, ranking, killed_before)
+    gaps = [*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))]
+    gaps += _missing(report)
+    return Event(
+        index=index,
+        report=report,
+        snapshot=made,
+        page_size=page_size,
+        page_size_known=page_size_known,
+        ranking=ranking,
+        verdict=verdict,
+        causes=tuple(diagnose(report, page_size, ram_pages)),
+        gaps=tuple(gaps),
+    )
+
+
+_LEGACY = (
+    "the badness of kernels before 2.6.36 rests on run time, nice value and children, "
+    "which a report does not hold"
+)
+
+
+def _is_legacy(snapshot: Snapshot) -> bool:
+    return pick_era(snapshot).facts.formula == "legacy"
+
+
+def _missing(report: OomReport) -> list[str]:
+    """Return which blocks of a whole report are not there."""
+    found = []
+    if report.trigger is None:
+        found.append("no invoked oom-killer line")
+    if report.release is None:
+        found.append("no line tells the kernel's release")
+    if report.columns is None:
+        found.append("no task table")
+    if not report.victims and not report.no_killable and report.panic is None:
+        found.append("no kill line")
+    if report.memory is None and report.memcg is None:
+        found.append("no memory or memory cgroup block")
+    return found

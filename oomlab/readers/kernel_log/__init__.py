@@ -1,0 +1,1 @@
+"""Kernel logs: any wrapping, any era's report, files of any size."""

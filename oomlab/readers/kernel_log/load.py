@@ -1,0 +1,62 @@
+"""One event of a log as a snapshot, for the commands that take ``--from``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from ...errors import EventError, SourceError
+from ...report import OomReport
+from ...snapshot import Snapshot
+from .snapshots import report_snapshot
+from .source import STDIN, read_events, read_head
+
+_SNAPSHOT = re.compile(rb"\s*\{")
+_JSON_LINES = re.compile(rb'"(?:MESSAGE|message|msg|log|textPayload)"\s*:')
+
+
+def may_be_log(source: str | Path) -> bool:
+    """Tell by its head whether a source may be a log: it is no JSON object, or one for each line.
+
+    Raises SourceError where it can't be read.
+    """
+    head = read_head(str(source))
+    if not _SNAPSHOT.match(head):
+        return bool(head)
+    return b'"schema"' not in head and _JSON_LINES.search(head) is not None
+
+
+def load_event(source: str | Path, number: int | None) -> Snapshot | None:
+    """Return the snapshot of one event, or None where the log holds no event at all.
+
+    Raises EventError where it holds several and none is named, or not the one named, and
+    InputError where the event has no task table.
+    """
+    reports = list(read_events(str(source), _warn))
+    if not reports:
+        return None
+    return report_snapshot(choose_event(reports, number, str(source)))
+
+
+def choose_event(reports: list[OomReport], number: int | None, name: str) -> OomReport:
+    """Return the report that ``number`` (from 1) names, or the only one. Raises EventError."""
+    shown = "standard input" if name == STDIN else name
+    if number is None and len(reports) > 1:
+        raise EventError(
+            f"{shown} holds {len(reports)} out-of-memory events: choose one with --event N "
+            f"(oomlab report {name} lists them)"
+        )
+    if number is not None and not 1 <= number <= len(reports):
+        raise EventError(f"{shown} holds events 1 to {len(reports)}, no event {number}")
+    return reports[(number or 1) - 1]
+
+
+def no_source(source: str | Path) -> SourceError:
+    """Return the error for what is neither a snapshot nor a log with an event."""
+    shown = "standard input" if str(source) == STDIN else source
+    return SourceError(f"{shown}: neither a snapshot nor a log with an out-of-memory event")
+
+
+def _warn(text: str) -> None:
+    print(f"oomlab: {text}", file=sys.stderr)

@@ -1,0 +1,188 @@
+"""A report as a Snapshot: so rank and whatif work on last night's log as on a machine."""
+
+from __future__ import annotations
+
+from ...errors import InputError
+from ...kernel.eras import era_of
+from ...kernel.facts import Facts
+from ...kernel.selection import CAP_SYS_ADMIN
+from ...report import OomReport, TaskRow
+from ...snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Reported, Snapshot, Task
+from .pagesize import find_page_size
+from .refine import refined
+from .rules import rules_of
+from .totals import (
+    NODE_CONSTRAINTS,
+    UNLIMITED_KIB,
+    constraint_of,
+    memcg_totalpages_bounds,
+    node_totalpages_bounds,
+    ram_pages,
+)
+
+
+def report_snapshot(report: OomReport) -> Snapshot:
+    """Return the tasks of a report and what it tells of its machine.
+
+    Raises InputError where it holds no task table or nothing tells its rules.
+    """
+    if not report.tasks:
+        raise InputError("the report holds no task table: there is nobody to rank")
+    rules, evidence = rules_of(report)
+    facts = era_of(rules).facts
+    size = find_page_size(report)
+    gaps = (
+        []
+        if size.evidence
+        else [
+            Gap(what="page size", why=f"the report does not tell it; {size.size_bytes} is assumed")
+        ]
+    )
+    if report.release is not None and rules != report.release:
+        why = f"{report.release} of mainline does not print so: rules of {rules} are taken"
+        gaps.append(Gap(what="kernel", why=f"{why}, by {evidence}"))
+    machine = _machine(report, size.size_bytes)
+    tasks = _tasks(report, facts, machine, gaps)
+    reported = Reported(constraint_of(report), rules, evidence)
+    if report.is_memcg:
+        reported = _with_memcg(report, reported, machine, gaps)
+    elif reported.constraint in NODE_CONSTRAINTS:
+        low, high = node_totalpages_bounds(report, facts, machine) or (None, None)
+        reported = reported._replace(totalpages_low=low, totalpages_high=high)
+    snapshot = Snapshot(
+        machine=machine,
+        tasks=tasks,
+        memcgs=_memcgs(report, machine.page_size),
+        taken_at=report.time,
+        source=f"{report.source}:{report.line}",
+        gaps=tuple(gaps),
+        reported=reported,
+    )
+    return refined(report, snapshot)
+
+
+def _machine(report: OomReport, page_size: int) -> Machine:
+    memory, kib = report.memory, page_size // 1024
+    machine = Machine(page_size=page_size, release=report.release, init_pid_namespace=True)
+    if memory is None:
+        return machine
+    swap = None if memory.swap_total_kib is None else memory.swap_total_kib // kib
+    used = None
+    if memory.swap_total_kib is not None and memory.swap_free_kib is not None:
+        used = memory.swap_total_kib - memory.swap_free_kib
+    never = (memory.swap_cache or {}).get("add") == 0 and used == 0
+    return machine._replace(
+        ram_pages=ram_pages(report, page_size),
+        swap_pages=swap,
+        swapped_out_pages=0 if never or swap == 0 else None,
+    )
+
+
+def _tasks(report: OomReport, facts: Facts, machine: Machine, gaps: list[Gap]) -> tuple[Task, ...]:
+    hidden = _hidden_pages(report, facts, machine)
+    if hidden:
+        what = "page tables" if "swapents" in (report.columns or ()) else "swap and page tables"
+        gaps.append(Gap(what=what, why="the task table has no column for them; bounded by totals"))
+    tasks, seen, twice = [], set(), []
+    paths = (("memory,", report.oom_memcg),) if report.is_memcg and report.oom_memcg else None
+    for row in report.tasks:
+        if row.pid in seen:
+            twice.append(row.pid)
+            continue
+        seen.add(row.pid)
+        tasks.append(_task(row, machine.page_size, facts, hidden, paths))
+    if twice:
+        gaps.append(Gap(what="rows", why="the same pid again, left out", pids=tuple(twice)))
+    return tuple(tasks)
+
+
+def _hidden_pages(report: OomReport, facts: Facts, machine: Machine) -> int | None:
+    """Return the most pages that the table's missing columns can hide of one task."""
+    columns, memory = report.columns or (), report.memory
+    hidden = 0
+    if "swapents" not in columns and machine.swapped_out_pages != 0:
+        if memory is None or memory.swap_total_kib is None or memory.swap_free_kib is None:
+            return None
+        hidden += (memory.swap_total_kib - memory.swap_free_kib) * 1024 // machine.page_size
+    tables = {"nr_ptes", "pgtables_bytes"} & set(columns)
+    if not tables and facts.page_tables != "none":
+        pages = None if memory is None else memory.totals_pages.get("pagetables")
+        return None if pages is None else hidden + pages
+    return hidden
+
+
+def _task(
+    row: TaskRow,
+    page_size: int,
+    facts: Facts,
+    hidden: int | None,
+    cgroups: tuple[tuple[str, str], ...] | None,
+) -> Task:
+    tables = row.pagetable_bytes
+    if tables is None and row.table_pages is not None:
+        tables = row.table_pages * page_size
+    root = facts.root_bonus != "none" and row.uid == 0
+    return Task(
+        pid=row.pid,
+        comm=row.comm,
+        has_mm=True,
+        oom_score_adj=row.oom_score_adj,
+        rss_pages=row.rss_pages,
+        rss_stat_pages=row.rss_pages,
+        swap_pages=row.swap_pages,
+        pagetable_bytes=tables,
+        pmd_bytes=None if row.pmd_pages is None else row.pmd_pages * page_size,
+        oom_adj=row.oom_adj,
+        uid=row.uid,
+        euid=row.uid,
+        rss_anon_pages=row.rss_anon_pages,
+        rss_file_pages=row.rss_file_pages,
+        rss_shmem_pages=row.rss_shmem_pages,
+        total_vm_pages=row.total_vm_pages,
+        # The table does not print capabilities: root's are the good guess.
+        cap_effective=CAP_SYS_ADMIN if root else 0,
+        cgroups=cgroups,
+        hidden_pages=hidden,
+    )
+
+
+def _with_memcg(
+    report: OomReport, reported: Reported, machine: Machine, gaps: list[Gap]
+) -> Reported:
+    bounds = memcg_totalpages_bounds(report, machine)
+    low, high = bounds if bounds is not None else (None, None)
+    if bounds is not None and low != high:
+        upper = "without bound" if high is None else f"to {high}"
+        gaps.append(
+            Gap(what="total swap", why=f"not in the report: totalpages is {low} {upper} pages")
+        )
+    path = report.oom_memcg or "(a memory cgroup)"
+    return reported._replace(memcg=path, totalpages_low=low, totalpages_high=high)
+
+
+def _memcgs(report: OomReport, page_size: int) -> tuple[Memcg, ...] | None:
+    if report.memcg is None or report.oom_memcg is None:
+        return None
+    usage, kib = report.memcg.usage, page_size // 1024
+
+    def limit(name: str) -> int | None:
+        if name not in usage:
+            return None
+        size = usage[name].limit_kib
+        return UNLIMITED_PAGES if size >= UNLIMITED_KIB else size // kib
+
+    held = usage.get("memory")
+    swap = usage.get("swap")
+    return (
+        Memcg(
+            path=report.oom_memcg,
+            version=1 if "memory+swap" in usage else 2,
+            limit_pages=limit("memory"),
+            swap_limit_pages=limit("swap"),
+            memsw_limit_pages=limit("memory+swap"),
+            usage_pages=None if held is None else held.usage_kib // kib,
+            swap_usage_pages=None if swap is None else swap.usage_kib // kib,
+            oom_group=True if report.group_memcg is not None else None,
+            pids=tuple(row.pid for row in report.tasks),
+        ),
+    )

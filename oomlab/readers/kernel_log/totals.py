@@ -1,0 +1,122 @@
+"""totalpages from what a report prints: of the machine, of nodes, of a memory cgroup."""
+
+from __future__ import annotations
+
+from ...errors import InputError
+from ...kernel.facts import Facts
+from ...kernel.release import parse_release
+from ...report import OomReport, parse_list
+from ...snapshot import Machine
+
+NODE_CONSTRAINTS = frozenset({"CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"})
+UNLIMITED_KIB = 1 << 52
+"""Any printed limit above this is no limit: all kernels' own values lie above it."""
+
+
+def ram_pages(report: OomReport, page_size: int) -> int | None:
+    """Return totalram_pages as the Mem-Info dump tells it, None where it does not.
+
+    Present minus reserved; 3.13 to 3.17 print the last zone's reserve only, so there (and where
+    the counts are missing) it is the sum of what the zones manage; 3.19 to 4.1 leave the pages
+    of CMA in neither. Source: show_mem() in lib/show_mem.c.
+    """
+    memory = report.memory
+    if memory is None:
+        return None
+    counts = memory.counts_pages
+    present = counts.get("pages RAM", counts.get("pages of RAM"))
+    reserved = counts.get("pages reserved", counts.get("reserved pages"))
+    managed = [zone.fields_kib.get("managed") for zone in memory.zones if zone.fields_kib]
+    known = [kib for kib in managed if kib is not None]
+    whole = bool(known) and len(known) == len(managed)
+    series = _series(report)
+    if whole and ((3, 13) <= series <= (3, 17) or present is None or reserved is None):
+        return sum(known) * 1024 // page_size
+    if present is None or reserved is None:
+        return None
+    if (3, 19) <= series <= (4, 1):
+        reserved += counts.get("pages cma reserved", 0)
+    return present - reserved
+
+
+def _series(report: OomReport) -> tuple[int, ...]:
+    try:
+        return parse_release(report.release or "").series
+    except InputError:
+        return ()
+
+
+def memcg_totalpages_bounds(report: OomReport, machine: Machine) -> tuple[int, int | None] | None:
+    """Return the least and the most that totalpages can have been; None for most: no bound.
+
+    Source: mem_cgroup_get_max() in mm/memcontrol.c; what a report leaves out is total swap.
+    """
+    usage = report.memcg.usage if report.memcg is not None else {}
+    if "memory" not in usage:
+        return None
+    kib = machine.page_size // 1024
+    limit = usage["memory"].limit_kib // kib
+    if usage["memory"].limit_kib >= UNLIMITED_KIB:
+        return None
+    share_limit = None
+    used = 0
+    if "memory+swap" in usage:
+        both = usage["memory+swap"]
+        share_limit = max(0, both.limit_kib // kib - limit)
+        used = max(0, both.usage_kib - usage["memory"].usage_kib) // kib
+        unlimited = both.limit_kib >= UNLIMITED_KIB
+    elif "swap" in usage:
+        share_limit = usage["swap"].limit_kib // kib
+        used = usage["swap"].usage_kib // kib
+        unlimited = usage["swap"].limit_kib >= UNLIMITED_KIB
+    else:
+        unlimited = True
+    most = None if unlimited or share_limit is None else limit + share_limit
+    if machine.swap_pages is not None:
+        share = machine.swap_pages if unlimited else min(machine.swap_pages, share_limit or 0)
+        return (limit + share, limit + share) if used else (limit, limit + share)
+    return limit + used if most is None else min(limit + used, most), most
+
+
+def constraint_of(report: OomReport) -> str:
+    """Return the constraint: in the kernel's word, or before 5.0 by the nodes that it prints."""
+    if report.constraint is not None:
+        return report.constraint
+    nodes = nodes_with_memory(report)
+    nodemask = report.trigger.nodemask if report.trigger is not None else None
+    if len(nodes) > 1 and nodemask and not nodes <= parse_list(nodemask):
+        return "CONSTRAINT_MEMORY_POLICY"
+    if len(nodes) > 1 and report.mems_allowed and not nodes <= parse_list(report.mems_allowed):
+        return "CONSTRAINT_CPUSET"
+    return "CONSTRAINT_NONE"
+
+
+def nodes_with_memory(report: OomReport) -> set[int]:
+    """Return the numbers of the nodes whose zones the dump lists."""
+    zones = report.memory.zones if report.memory is not None else []
+    return {zone.node for zone in zones if zone.node is not None}
+
+
+def node_totalpages_bounds(
+    report: OomReport, facts: Facts, machine: Machine, nodes: set[int] | None = None
+) -> tuple[int, int | None] | None:
+    """Return the least and the most totalpages of an OOM that is bound to nodes.
+
+    Swap plus the pages present there (5.4 and newer: exact), or spanned with their holes
+    (before: at least those present). Source: constrained_alloc() in mm/oom_kill.c.
+    """
+    if nodes is None:
+        trigger, summary = report.trigger, report.summary
+        text = (trigger.nodemask if trigger is not None else None) or (
+            summary.nodemask if summary is not None else None
+        )
+        text = text or report.mems_allowed
+        nodes = parse_list(text) if text else None
+    if not nodes or report.memory is None or machine.swap_pages is None:
+        return None
+    zones = [z for z in report.memory.zones if z.node in nodes and "present" in z.fields_kib]
+    if not zones:
+        return None
+    present = sum(zone.fields_kib["present"] for zone in zones) * 1024 // machine.page_size
+    low = machine.swap_pages + present
+    return low, low if facts.node_pages == "present" else None

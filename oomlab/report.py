@@ -1,0 +1,256 @@
+"""An out-of-memory report as a kernel log holds it: records only, whoever made them.
+
+``None`` means that the report does not say. Sizes keep the unit in which the kernel printed
+them (their names end in _kib, _pages or _bytes), because a report need not tell its page size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Trigger(NamedTuple):
+    """The line that opens a report: which task asked for how much of what memory."""
+
+    comm: str | None
+    gfp_mask: int
+    gfp_flags: tuple[str, ...] | None
+    order: int | None = None
+    """-1 where somebody asked for the kill (sysrq-f)."""
+    oom_score_adj: int | None = None
+    oom_adj: int | None = None
+    nodemask: str | None = None
+    pid: int | None = None
+
+
+class Context(NamedTuple):
+    """The machine and the task at the moment of the report: the CPU or Pid line."""
+
+    pid: int | None
+    comm: str | None
+    release: str | None
+    cpu: int | None = None
+    uid: int | None = None
+    taint: str | None = None
+    build: str | None = None
+
+
+class FreeBlocks(NamedTuple):
+    """Free blocks of one order: how many, of what size, of which migrate types (letters)."""
+
+    number: int
+    size_kib: int
+    types: str = ""
+
+
+class Zone(NamedTuple):
+    """One memory zone: its counters in kB by the kernel's names, reserves and free lists."""
+
+    node: int | None
+    name: str
+    fields_kib: dict[str, int]
+    lowmem_reserve_pages: tuple[int, ...] | None = None
+    free_blocks: tuple[FreeBlocks, ...] | None = None
+    free_total_kib: int | None = None
+    all_unreclaimable: bool | None = None
+
+
+class HugePages(NamedTuple):
+    """Huge pages of one size on one node, in numbers of them."""
+
+    node: int | None
+    total: int
+    free: int
+    surplus: int
+    size_kib: int
+
+
+class Slab(NamedTuple):
+    """One unreclaimable slab cache."""
+
+    name: str
+    used_kib: int
+    total_kib: int
+
+
+@dataclass(slots=True)
+class MemoryState:
+    """The Mem-Info dump of a machine-wide report."""
+
+    totals_pages: dict[str, int] = field(default_factory=dict)
+    nodes_kib: dict[int, dict[str, int]] = field(default_factory=dict)
+    zones: list[Zone] = field(default_factory=list)
+    hugepages: list[HugePages] = field(default_factory=list)
+    counts_pages: dict[str, int] = field(default_factory=dict)
+    """``pages RAM``, ``pages reserved`` and the like, by the kernel's own words."""
+    swap_free_kib: int | None = None
+    swap_total_kib: int | None = None
+    swap_cache: dict[str, int] | None = None
+    slabs: list[Slab] = field(default_factory=list)
+    allocations: list[str] = field(default_factory=list)
+
+
+class Usage(NamedTuple):
+    """A memory cgroup's counter: kB in use, its limit, how often the limit was hit."""
+
+    usage_kib: int
+    limit_kib: int
+    failcnt: int
+
+
+@dataclass(slots=True)
+class MemcgState:
+    """What a report says of memory cgroups."""
+
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """By ``memory``, ``memory+swap``, ``swap``, ``kmem``."""
+    stats: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Statistics by cgroup path, in bytes (counters of events as counts)."""
+    min_protection_kib: int | None = None
+    low_protection_kib: int | None = None
+
+
+class TaskRow(NamedTuple):
+    """One row of the task table: only the columns that this kernel prints."""
+
+    pid: int
+    comm: str
+    uid: int | None = None
+    tgid: int | None = None
+    total_vm_pages: int | None = None
+    rss_pages: int | None = None
+    rss_anon_pages: int | None = None
+    rss_file_pages: int | None = None
+    rss_shmem_pages: int | None = None
+    table_pages: int | None = None
+    """Last-level page tables (3.6 to 4.14), in pages."""
+    pmd_pages: int | None = None
+    pud_pages: int | None = None
+    pagetable_bytes: int | None = None
+    swap_pages: int | None = None
+    cpu: int | None = None
+    oom_adj: int | None = None
+    oom_score_adj: int | None = None
+
+
+class Announcement(NamedTuple):
+    """``Kill process N (x) score S or sacrifice child``: whom the kernel chose."""
+
+    pid: int
+    comm: str
+    score: int | None
+    message: str
+
+
+class Victim(NamedTuple):
+    """A process that a kill line says was killed, with its memory at that moment."""
+
+    pid: int
+    comm: str
+    message: str | None = None
+    uid: int | None = None
+    total_vm_kib: int | None = None
+    rss_anon_kib: int | None = None
+    rss_file_kib: int | None = None
+    rss_shmem_kib: int | None = None
+    pagetable_kib: int | None = None
+    oom_score_adj: int | None = None
+    printed_score: int | None = None
+    reaped: str | None = None
+    """What oom_reaper said of it."""
+
+
+class Summary(NamedTuple):
+    """The ``oom-kill:`` line (5.0 and newer)."""
+
+    constraint: str
+    nodemask: str | None
+    cpuset: str | None
+    mems_allowed: str | None
+    global_oom: bool
+    oom_memcg: str | None
+    task_memcg: str | None
+    comm: str
+    pid: int
+    uid: int
+
+
+@dataclass(slots=True, kw_only=True)
+class OomReport:
+    """One event of a log; filled while its lines are read, and left alone afterwards."""
+
+    source: str = ""
+    line: int = 0
+    """Number of its first line in the source, from 1."""
+    time: str | None = None
+    """ISO 8601 where the log tells the year, else as the log writes it."""
+    uptime_seconds: float | None = None
+    host: str | None = None
+    trigger: Trigger | None = None
+    context: Context | None = None
+    hardware: str | None = None
+    workqueue: str | None = None
+    policy: str | None = None
+    cpuset: str | None = None
+    mems_allowed: str | None = None
+    stack: list[str] = field(default_factory=list)
+    memory: MemoryState | None = None
+    memcg: MemcgState | None = None
+    oom_memcg: str | None = None
+    task_memcg: str | None = None
+    columns: tuple[str, ...] | None = None
+    tasks_state_line: bool = False
+    tasks: list[TaskRow] = field(default_factory=list)
+    summary: Summary | None = None
+    announcements: list[Announcement] = field(default_factory=list)
+    victims: list[Victim] = field(default_factory=list)
+    group_memcg: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """Lines that say something in words: shared memory, already exiting, nobody killable."""
+    no_killable: bool = False
+    panic: str | None = None
+    gaps: list[str] = field(default_factory=list)
+    unparsed: list[str] = field(default_factory=list)
+
+    @property
+    def release(self) -> str | None:
+        """Return the kernel release, or None where the report does not tell."""
+        return self.context.release if self.context else None
+
+    @property
+    def is_memcg(self) -> bool:
+        """Tell whether a memory cgroup's limit was hit, not the machine's memory."""
+        if self.summary is not None:
+            return self.summary.oom_memcg is not None
+        said = [v.message or "" for v in self.victims] + [a.message for a in self.announcements]
+        return self.oom_memcg is not None or any("cgroup" in text for text in said)
+
+    @property
+    def constraint(self) -> str | None:
+        """Return the kernel's word for whose memory ran out, None where nothing tells."""
+        if self.is_memcg and (self.summary is None or self.summary.constraint.endswith("_NONE")):
+            return "CONSTRAINT_MEMCG"
+        if self.summary is not None:
+            return self.summary.constraint
+        said = " ".join(a.message for a in self.announcements)
+        if "MPOL_BIND" in said:
+            return "CONSTRAINT_MEMORY_POLICY"
+        return "CONSTRAINT_CPUSET" if "cpuset" in said else None
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether task table, kill line and a memory or memcg block are all there."""
+        state = self.memory is not None or self.memcg is not None
+        return bool(self.tasks and self.victims and state)
+
+
+def parse_list(text: str) -> set[int]:
+    """Return the numbers of a list as the kernel writes it: ``0-2,5``."""
+    found: set[int] = set()
+    for part in text.split(",")[:1024]:
+        first, _, last = part.partition("-")
+        if first.isdecimal() and (not last or last.isdecimal()):
+            low, high = int(first), int(last or first)
+            found.update(range(low, min(high, low + 4096) + 1))
+    return found

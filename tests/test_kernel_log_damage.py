@@ -1,0 +1,122 @@
+"""Damaged logs: nothing raises, nothing hangs, and what is whole is told whole."""
+
+import bz2
+import gzip
+import lzma
+import os
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_logs import one_event, read, understood
+
+from oomlab.readers.kernel_log.source import read_events
+
+LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")
+WHOLE = read(LOG)
+MUTATED = int(os.environ.get("OOMLAB_MUTATED_LOGS", "300"))
+"""20 000 where there is time: OOMLAB_MUTATED_LOGS=20000."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(LOG)), st.integers(0, len(LOG)))
+def test_a_log_cut_anywhere_keeps_its_whole_events(one, other):
+    start, end = sorted((one, other))
+    lines_before = LOG[:start].count(b"\n")
+    found = read(LOG[start:end])
+    first_byte = {}
+    offset = 0
+    for number, line in enumerate(LOG.splitlines(keepends=True), 1):
+        first_byte[number] = offset
+        offset += len(line)
+    ends = [first_byte[r.line] for r in WHOLE[1:]] + [len(LOG)]
+    for report, stop in zip(WHOLE, ends, strict=True):
+        if start <= first_byte[report.line] and stop <= end:
+            inside = [r for r in found if r.line == report.line - lines_before]
+            assert [v.pid for r in inside for v in r.victims] == [v.pid for v in report.victims]
+            assert [len(r.tasks) for r in inside] == [len(report.tasks)]
+    understood(found)
+
+
+def mutate(rng):
+    lines = LOG.splitlines(keepends=True)
+    for _ in range(rng.randrange(1, 6)):
+        place = rng.randrange(len(lines))
+        kind = rng.randrange(7)
+        if kind == 0 and lines[place]:
+            data = bytearray(lines[place])
+            data[rng.randrange(len(data))] = rng.randrange(256)
+            lines[place] = bytes(data)
+        elif kind == 1:
+            lines.insert(place, lines[place])
+        elif kind == 2:
+            del lines[place]
+        elif kind == 3:
+            other = rng.randrange(len(lines))
+            lines[place], lines[other] = lines[other], lines[place]
+        elif kind == 4:
+            lines[place] = lines[place].rstrip(b"\n") + bytes([rng.randrange(33, 127)]) * 3000
+        elif kind == 5:
+            digit = str(rng.randrange(10)).encode()
+            lines[place] = lines[place].replace(digit, digit * rng.choice((2, 40, 400)))
+        else:
+            lines[place] = os.urandom(rng.randrange(200)) + b"\n"
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mutated_logs_raise_nothing_and_end_soon(seed):
+    rng = random.Random(seed)
+    for _ in range(MUTATED // 6):
+        log = mutate(rng)
+        begun = time.process_time()
+        understood(read(log))
+        assert time.process_time() - begun < 5, log
+
+
+@pytest.mark.parametrize(
+    "filler", [b"a", b"a ", b"1 ", b"x:1kB ", b"0*4kB ", b"(", b"aa ", b"[<", b"Task in "]
+)
+def test_a_line_of_a_megabyte_costs_no_more_than_its_length(filler):
+    lines = LOG.splitlines(keepends=True)
+    lines.insert(40, filler * ((1 << 20) // len(filler)) + b"\n")
+    begun = time.process_time()
+    found = read(b"".join(lines))
+    assert time.process_time() - begun < 5
+    assert [v.pid for r in found for v in r.victims] == [v.pid for r in WHOLE for v in r.victims]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_logs_read_as_plain_ones(pack, tmp_path):
+    path = tmp_path / "kern.log.1"
+    path.write_bytes(pack(LOG[: len(LOG) // 2]) + pack(LOG[len(LOG) // 2 :]))
+    said = []
+    found = list(read_events(str(path), said.append))
+    assert [r.victims for r in found] == [r.victims for r in WHOLE]
+    assert said == []
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda d: bz2.compress(d, 1), lzma.compress])
+def test_a_packed_log_that_is_cut_is_read_up_to_there(pack, tmp_path):
+    path = tmp_path / "kern.log.gz"
+    path.write_bytes(pack(LOG + os.urandom(500_000))[:-1000])
+    said = []
+    found = list(read_events(str(path), said.append))
+    assert [v.pid for r in found for v in r.victims][:1] == [WHOLE[0].victims[0].pid]
+    assert len(said) == 1
+
+
+def test_a_packed_bomb_is_read_in_bounded_memory(tmp_path):
+    import resource
+
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        for _ in range(300):
+            out.write(b"\0" * (1 << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert list(read_events(str(path), print)) == []
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # The reader holds a few buffers of a megabyte; the bomb would be 300.
+    assert after - before < 64 * 1024

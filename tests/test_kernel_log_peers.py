@@ -1,0 +1,163 @@
+# ruff: noqa: E501  # lines of logs, however long
+"""Where other tools go wrong: each of their known faults is a case here."""
+
+import pytest
+from kernel_logs import event_of, events_of, one_event, read, understood
+
+TABLE = (
+    "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem "
+    "pgtables_bytes swapents oom_score_adj name\n"
+)
+HEAD = (
+    "app invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), "
+    "order=0, oom_score_adj=0\n"
+    "CPU: 1 UID: 0 PID: 7 Comm: app Not tainted 6.12.1 #1\nMem-Info:\n"
+)
+ROW = "[    246]     0   246    16404       66        6       60         0   159744      303          -250 {}\n"
+KILL = "Out of memory: Killed process 246 ({}) total-vm:65616kB, anon-rss:24kB, file-rss:240kB, shmem-rss:0kB, UID:0 pgtables:156kB oom_score_adj:-250\n"
+
+
+def log_of(name):
+    return (HEAD + TABLE + ROW.format(name) + KILL.format(name)).encode()
+
+
+def test_the_table_of_6_8_is_read_by_its_header():
+    (report,) = read(log_of("systemd-journal"))
+    (row,) = report.tasks
+    assert (row.rss_anon_pages, row.rss_file_pages, row.pagetable_bytes) == (6, 60, 159744)
+    assert (row.swap_pages, row.oom_score_adj, row.comm) == (303, -250, "systemd-journal")
+
+
+NAMES = [
+    "CPU 0/KVM", "tmux: server", "Plex Media Serv", "[", "()", "(sd-pam)", '"quoted"', "oleg's-test",
+    "f2b/f.postfix", "in:imjournal", "kworker/u17:0", "odd ) (R 1", "a) total-vm:1kB", "0 0 1 name",
+    "=cmd|' /C calc", "<b>x</b>", "\x1b[31mred", "Killed process", "oom-kill:", "a,pid=1,uid=0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_taken_as_they_stand(name):
+    (report,) = read(log_of(name))
+    expected = name.replace("\x1b[31m", "")
+    assert [row.comm for row in report.tasks] == [expected]
+    assert [(v.pid, v.comm) for v in report.victims] == [(246, expected)]
+
+
+def test_a_row_that_looks_like_a_kill_line_kills_nobody():
+    log = log_of("Killed process 1 (init)"[:15]).decode()
+    (report,) = read(log.replace(KILL[:20], "nothing: " + KILL[:20]).encode())
+    assert [v.pid for v in report.victims] in ([], [246])
+
+
+def test_limit_and_victims_cgroup_are_not_swapped():
+    for event in events_of("6.12"):
+        summary = event.report.summary
+        if summary is not None and summary.oom_memcg == "/nested":
+            assert event.report.oom_memcg == "/nested"
+            assert event.report.task_memcg.startswith("/nested/")
+
+
+def test_a_global_summary_line_is_read_too():
+    report = read(one_event("6.12", "sysrq-3"))[0]
+    assert report.summary.global_oom
+    assert report.constraint == "CONSTRAINT_NONE"
+
+
+def test_all_victims_of_a_group_kill_are_in_one_event():
+    groups = [e for e in events_of("6.12") if e.report.group_memcg is not None]
+    assert groups
+    assert all(len(event.report.victims) > 1 for event in groups)
+
+
+def test_commas_in_cgroup_names_do_not_shift_fields():
+    line = (
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=a,b,mems_allowed=0,"
+        "oom_memcg=/x,y,task_memcg=/x,y/z,task=a,b,pid=5,uid=1000\n"
+        "Memory cgroup out of memory: Killed process 5 (a,b) total-vm:4kB, anon-rss:4kB, "
+        "file-rss:0kB, shmem-rss:0kB, UID:1000 pgtables:4kB oom_score_adj:0\n"
+    )
+    (report,) = read((HEAD + line).encode())
+    assert (report.cpuset, report.oom_memcg, report.task_memcg) == ("a,b", "/x,y", "/x,y/z")
+    assert (report.summary.comm, report.summary.pid) == ("a,b", 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "uid", "anon_kib"),
+    [
+        ("Out of Memory: Killed process 5 (x).", None, None),
+        ("Killed process 5 (x)", None, None),
+        ("Killed process 5 (x) vsz:10kB, anon-rss:5kB, file-rss:1kB", None, 5),
+        ("Killed process 5, UID 48, (x) total-vm:10kB, anon-rss:5kB, file-rss:1kB", 48, 5),
+        ("Killed process 5 (x), UID 48, total-vm:10kB, anon-rss:5kB, file-rss:1kB", 48, 5),
+        ("Killed process 5 (x) total-vm:10kB, anon-rss:5kB, file-rss:1kB, shmem-rss:0kB", None, 5),
+    ],
+)
+def test_every_wording_of_the_kill_line(line, uid, anon_kib):
+    (report,) = read((HEAD + line + "\n").encode())
+    (victim,) = report.victims
+    assert (victim.pid, victim.comm, victim.uid, victim.rss_anon_kib) == (5, "x", uid, anon_kib)
+
+
+@pytest.mark.parametrize(
+    ("line", "order", "adj"),
+    [
+        ("oom-killer: gfp_mask=0xd0", None, None),
+        ("oom-killer: gfp_mask=0x1d2, order=0", 0, None),
+        ("x invoked oom-killer: gfp_mask=0x1201d2, order=0, oomkilladj=-17", 0, None),
+        ("x invoked oom-killer: gfp_mask=0xd0, order=1, oom_adj=0, oom_score_adj=5", 1, 5),
+        ("x invoked oom-killer: gfp_mask=0x0(), order=0, oom_score_adj=0", 0, 0),
+        (
+            "x invoked oom-killer: gfp_mask=0x24201ca(GFP_X), nodemask=0-1,  order=0, oom_score_adj=0",
+            0,
+            0,
+        ),
+        ("x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0", -1, 0),
+    ],
+)
+def test_every_wording_of_the_trigger_line(line, order, adj):
+    (report,) = read((line + "\nOut of Memory: Killed process 5 (x).\n").encode())
+    assert (report.trigger.order, report.trigger.oom_score_adj) == (order, adj)
+
+
+def test_a_request_by_hand_is_no_half_page():
+    event = event_of(one_event("6.12", "sysrq-3"))
+    assert event.report.trigger.order == -1
+    assert event.causes[0].cause == "asked for by hand"
+
+
+def test_several_events_no_kill_line_and_panic_are_read():
+    log = one_event("6.12", "sysrq-3") + one_event("6.12", "panic")
+    events = understood(read(log))
+    assert len(events) == 2
+    assert events[1].report.panic.startswith("Out of memory")
+    assert events[1].verdict.pid is not None
+
+
+def test_event_counts_of_a_cgroup_are_no_sizes():
+    stats = next(e.report.memcg.stats for e in events_of("6.12") if e.report.memcg)
+    fields = next(iter(stats.values()))
+    assert fields["pgfault"] > 0
+
+
+def test_the_page_size_is_the_reports_not_this_machines():
+    log = one_event("6.12", "sysrq-3").decode()
+    kib = {4 << n: 64 << n for n in range(11)}
+    lines = []
+    for line in log.splitlines():
+        if "*4kB" in line:
+            head, _, rest = line.rpartition(": ")
+            items = rest.partition(" = ")[0]
+            for small, large in reversed(kib.items()):
+                items = items.replace(f"*{small}kB", f"*{large}kB")
+            total = int(rest.partition(" = ")[2].removesuffix("kB")) * 16
+            line = f"{head}: {items} = {total}kB"
+        lines.append(line)
+    assert event_of("\n".join(lines).encode()).page_size == 65536
+
+
+def test_foreign_ram_is_not_this_machines():
+    event = event_of(one_event("6.12", "sysrq-3"))
+    memory = event.report.memory
+    ram = memory.counts_pages["pages RAM"] - memory.counts_pages["pages reserved"]
+    assert event.ranking.snapshot.machine.ram_pages == ram
+    assert event.ranking.scope.totalpages == ram + memory.swap_total_kib // 4

@@ -1,0 +1,81 @@
+"""Real logs from public sources, where the collection is there: what its index says of each."""
+
+import csv
+
+import pytest
+from kernel_logs import REPORTS, understood
+
+from oomlab.readers.kernel_log.source import read_events
+
+INDEX = REPORTS / "index.tsv"
+pytestmark = pytest.mark.skipif(
+    not INDEX.exists(),
+    reason=f"the collection of real logs is not at {REPORTS} (set OOMLAB_REPORTS); "
+    "it has no licence of its own, so the project does not carry it",
+)
+ROWS = (
+    list(csv.DictReader(INDEX.read_text().splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if INDEX.exists()
+    else []
+)
+INDEX_IS_SILENT = {"059": "killed", "083": "kernel"}
+"""Where the index has no value because a mail program had wrapped the line."""
+
+
+def events(row):
+    reports = list(read_events(str(REPORTS / row["file"]), print))
+    return understood(reports)
+
+
+def killed(report):
+    return ",".join(
+        f"{v.pid}:{v.comm}" + ("" if v.printed_score is None else f":{v.printed_score}")
+        for v in report.victims
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["file"][:3])
+def test_a_real_log_tells_what_its_index_says(row):
+    (event,) = events(row)
+    report, silent = event.report, INDEX_IS_SILENT.get(row["file"][:3])
+    if silent != "killed":
+        assert killed(report) == row["killed"]
+    if silent != "kernel":
+        assert (report.release or "") == row["kernel"]
+    assert (report.columns is not None) == (row["task_table"] == "y")
+    assert report.complete == (row["complete"] == "y")
+    if row["constraint"].startswith("(memcg"):
+        assert report.constraint == "CONSTRAINT_MEMCG"
+    elif row["constraint"].startswith("(global"):
+        assert report.constraint is None
+    elif not report.is_memcg:
+        assert report.constraint == row["constraint"]
+    if row["page"].endswith("kB") and event.page_size_known:
+        assert event.page_size == int(row["page"].removesuffix("kB")) * 1024
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS if r["complete"] == "y"], ids=lambda r: r["file"][:3]
+)
+def test_the_models_victim_is_the_kernels_or_the_reason_is_given(row):
+    (event,) = events(row)
+    assert event.verdict.agrees is not False
+    assert event.verdict.agrees or event.verdict.why_not
+
+
+def test_figures(capsys):
+    found = [(row, events(row)[0]) for row in ROWS]
+    complete = [(row, e) for row, e in found if row["complete"] == "y"]
+    agreed = sum(e.verdict.agrees is True for _, e in complete)
+    printed = [e.verdict for _, e in found if e.verdict.modelled_score is not None]
+    exact = sum(v.printed_score == v.modelled_score for v in printed)
+    unparsed = sum(bool(e.report.unparsed) for _, e in found)
+    with capsys.disabled():
+        print(
+            f"\n{len(found)} real logs, {len(complete)} complete; "
+            f"victim predicted in {agreed} of {len(complete)} complete, "
+            f"{sum(e.verdict.agrees is None for _, e in complete)} can't be settled; "
+            f"printed score exact in {exact} of {len(printed)}; "
+            f"lines left unparsed in {unparsed}"
+        )
+    assert agreed >= len(complete) - 4
