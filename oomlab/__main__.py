@@ -22,6 +22,9 @@ def run() -> None:
     """Run the command line; an interrupt while it is still imported leaves no traceback."""
     try:
         _open_missing_streams()
+        from .cli import early
+
+        early.begin(sys.argv[1:])
         from .cli.app import run as run_commands
 
         run_commands()

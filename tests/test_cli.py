@@ -22,6 +22,7 @@ from holders import holder
 
 import oomlab
 from oomlab.cli.app import COMMANDS
+from oomlab.cli.early import is_plain_rank
 from oomlab.readers import procfs
 
 Run = Callable[..., tuple[int, str, str]]
@@ -407,3 +408,21 @@ def test_the_live_ranking_knows_its_first_tasks_in_full(run_cli: Run) -> None:
     assert task["cmdline"]
     assert task["kernel_oom_score"] == task["oom_score"]
     assert task["user"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "plain"),
+    [
+        (["rank"], True),
+        (["rank", "-n", "5", "--format", "json", "-c"], True),
+        (["rank", "--all"], False),
+        (["rank", "--from", "x"], False),
+        (["rank", "--kernel", "5.4"], False),
+        (["rank", "-n"], False),
+        (["rank", "--help"], False),
+        (["check"], False),
+        ([], False),
+    ],
+)
+def test_only_plain_rankings_begin_early(arguments: list[str], plain: bool) -> None:
+    assert is_plain_rank(arguments) is plain

@@ -56,6 +56,14 @@ def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True)
     return Choice(chosen=None, victim=None, why=("nobody can be killed",))
 
 
+def dies_alone(ranking: Ranking) -> bool:
+    """Tell at once whether the first of the ranking is who dies, and nobody with it.
+
+    From 5.1 on no child dies in a parent's place, and without known cgroups no group can.
+    """
+    return ranking.era.facts.child_rule == "none" and not ranking.snapshot.memcgs
+
+
 def _panics(ranking: Ranking) -> bool:
     setting = ranking.snapshot.machine.panic_on_oom
     return setting == 2 or (setting == 1 and ranking.scope.constraint == "CONSTRAINT_NONE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from .early import WORKERS
 
 if TYPE_CHECKING:
     from ..output.render import Screen
     from ..output.tables import Table
     from ..snapshot import Snapshot
-
-
-WORKERS = os.cpu_count() or 1
-"""Processes that share the reading of a large /proc."""
 
 
 class Format(StrEnum):
@@ -80,13 +77,6 @@ def load_source(
     snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS, event=event)
     report_gaps(snapshot)
     return snapshot
-
-
-def begin_sizes(proc: Path | None) -> Callable[[], Snapshot]:
-    """Begin to read the sizes of all processes; the function returned has them."""
-    from ..readers.procfs import PROC, begin_snapshot
-
-    return begin_snapshot(proc or PROC, details=(), workers=WORKERS, sizes_only=True)
 
 
 def report_gaps(snapshot: Snapshot) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from .early import take
 from .options import (
     Columns,
     EventNumber,
@@ -14,7 +15,6 @@ from .options import (
     Kernel,
     OutputFormat,
     Proc,
-    begin_sizes,
     load_source,
     print_columns,
     print_json,
@@ -61,7 +61,7 @@ def rank(
     # Older rules may count what sizes alone don't tell, so a named kernel reads all.
     plain = source is None and event is None and kernel is None
     live = plain and columns != "help" and wanted.only_first
-    finish = begin_sizes(proc) if live else None
+    finish = take(proc) if live else None
     from ..output.rank_columns import COLUMNS, default_columns
     from ..output.tables import choose
 

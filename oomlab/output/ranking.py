@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis.choice import choose
+from ..analysis.choice import choose, dies_alone
 from ..analysis.ranking import Ranking, cautions
 from ..snapshot import Task
 from ..units import human
@@ -53,6 +53,8 @@ def _verdict(ranking: Ranking) -> str:
 
 def killed_text(ranking: Ranking) -> str:
     """Return who dies where the choice is known, and why it is not the chosen or not alone."""
+    if ranking.victim is not None and dies_alone(ranking):
+        return named(ranking.victim.task)
     choice = choose(ranking, panics=False)
     if choice.victim is None or choice.chosen is None:
         return "nobody"
