@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from .errors import InputError
 
 KIB = 1024
 _SUFFIXES = "KMGTPE"
-_SIZE = re.compile(
-    r"(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<suffix>[KMGTPE]?)(?:i?B)?", re.IGNORECASE
-)
+_SIZE = r"(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<suffix>[KMGTPE]?)(?:i?B)?"
 
 
 def kib_to_pages(kib: int, page_size: int) -> int:
@@ -50,7 +46,9 @@ def parse_size(text: str, *, signed: bool = False) -> int:
 
     Raises InputError where ``text`` is no size.
     """
-    match = _SIZE.fullmatch(text.strip())
+    import re  # only commands that take sizes need it
+
+    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     if match is None or (match["sign"] and not signed):
         example = "+2G or -512M" if signed else "8G, 512M or 4096"
         raise InputError(f"{text!r} is not a size (write for example {example})")

@@ -15,15 +15,16 @@ import psutil
 import pytest
 
 import oomlab
-from oomlab.readers import procfs
+from oomlab import Task
+from oomlab.readers import procfs, sizes
 from oomlab.readers.machine import (
     parse_meminfo,
     parse_swapped_out,
     parse_word_bits,
     parse_zoneinfo,
 )
-from oomlab.readers.procfs import PROC, ProcScan, begin_snapshot, read_snapshot
-from oomlab.readers.sizes import SIZED_FIELDS
+from oomlab.readers.procfs import PROC, ProcScan, read_sizes, read_snapshot
+from oomlab.readers.sizes import begin_scan
 
 LIVE_FILES = ("stat", "status", "oom_score", "oom_score_adj", "cgroup", "cmdline")
 
@@ -72,7 +73,7 @@ def test_a_damaged_file_is_named_with_its_place(fake_proc: Path) -> None:
     with pytest.raises(oomlab.SourceError, match=r"/8: stat is not as proc\(5\)"):
         read_snapshot(fake_proc)
     with pytest.raises(oomlab.SourceError, match=r"/8: stat is not as proc\(5\)"):
-        begin_snapshot(fake_proc, sizes_only=True)()
+        read_sizes(fake_proc)
 
 
 def test_a_place_that_is_no_proc(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_a_process_without_its_main_thread_still_counts() -> None:
         process.stdout.readline()
         while b"State:\tZ" not in (PROC / str(process.pid) / "status").read_bytes():
             time.sleep(0.01)
-        for snapshot in (oomlab.load(), begin_snapshot(sizes_only=True)()):
+        for snapshot in (oomlab.load(), read_sizes()):
             task = oomlab.find_task(snapshot, process.pid)
             assert task.state == "Z"
             assert task.has_mm
@@ -263,9 +264,9 @@ def test_a_process_without_its_main_thread_still_counts() -> None:
 
 
 def test_sizes_are_the_same_as_of_a_whole_reading(sleeper: psutil.Process) -> None:
-    sized = oomlab.find_task(begin_snapshot(sizes_only=True)(), sleeper.pid)
+    sized = oomlab.find_task(read_sizes(), sleeper.pid)
     whole = oomlab.find_task(read_snapshot(), sleeper.pid)
-    for name in SIZED_FIELDS:
+    for name in Task._fields[: Task._fields.index("pmd_bytes")]:
         assert getattr(sized, name) == getattr(whole, name), name
 
 
@@ -275,7 +276,7 @@ def test_a_process_in_very_many_groups_keeps_its_memory(fake_proc: Path) -> None
     text = re.sub(r"(?m)^Groups:.*$", f"Groups:\t{many}", status)
     assert len(text) > 4096
     (fake_proc / "7" / "status").write_text(text)
-    for snapshot in (read_snapshot(fake_proc), begin_snapshot(fake_proc, sizes_only=True)()):
+    for snapshot in (read_snapshot(fake_proc), read_sizes(fake_proc)):
         seven, eight = snapshot.tasks
         assert seven.has_mm
         assert seven.rss_pages == eight.rss_pages
@@ -306,15 +307,18 @@ def test_the_kernels_word_size_is_not_pythons() -> None:
 def test_a_swapoff_is_noticed_by_its_name_in_the_fast_scan(fake_proc: Path) -> None:
     stat = (fake_proc / "7" / "stat").read_text()
     (fake_proc / "7" / "stat").write_text(re.sub(r"\(.*\)", "(swapoff)", stat))
-    assert begin_snapshot(fake_proc, sizes_only=True)().tasks[0].comm == "swapoff"
+    assert read_sizes(fake_proc).tasks[0].comm == "swapoff"
 
 
 def test_workers_read_the_same(fake_proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(procfs, "WORTH_A_WORKER", 1)
     for pid in range(9, 40):
         shutil.copytree(fake_proc / "7", fake_proc / str(pid))
+    monkeypatch.setattr(sizes, "WORTH_A_WORKER", 1)
     alone, shared = read_snapshot(fake_proc), read_snapshot(fake_proc, workers=3)
     assert shared.tasks == alone.tasks
+    begun = begin_scan(str(fake_proc), 3)
+    assert read_sizes(fake_proc, begun).tasks == read_sizes(fake_proc).tasks
     assert len(alone.tasks) == 33
     (fake_proc / "33" / "stat").write_text("damaged")
     with pytest.raises(oomlab.SourceError, match="/33: stat"):

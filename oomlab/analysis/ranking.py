@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 
 from ..kernel.bulk import score_all
@@ -119,7 +121,7 @@ class Ranking:
 
     @cached_property
     def _scan_place(self) -> dict[int, int]:
-        return {task.pid: index for index, task in enumerate(self.scope.tasks)}
+        return dict(zip(map(_pid_of, self.scope.tasks), count(), strict=False))
 
     @cached_property
     def _bounds(self) -> dict[int, tuple[int, int]]:
@@ -147,6 +149,7 @@ class Ranking:
 
 
 _ENDLESS = 1 << 62
+_pid_of = attrgetter("pid")
 
 
 def last_wins(era: Era, scope: Scope) -> bool:
@@ -194,9 +197,15 @@ def rescored(ranking: Ranking, snapshot: Snapshot, pids: Collection[int]) -> Ran
     """
     scope = system_scope(snapshot)
     score = scorer(ranking.era, scope, snapshot.machine).score
-    known = {old.task.pid: old for old in ranking.scores}
-    scores = (score(task) if task.pid in pids else known[task.pid] for task in scope.tasks)
-    listed = _ordered(scores, ranking.era, scope)
+    new = {task.pid: score(task) for task in scope.tasks if task.pid in pids}
+    if all(new[old.task.pid][1:] == old[1:] for old in ranking.scores if old.task.pid in new):
+        # Nothing but names has changed, or some are gone: all others stay in their order.
+        kept = (new.get(old.task.pid, old) for old in ranking.scores)
+        listed = tuple(s for s in kept if s.task.pid in new or s.task.pid not in pids)
+    else:
+        known = {old.task.pid: old for old in ranking.scores}
+        scores = (new.get(task.pid) or known[task.pid] for task in scope.tasks)
+        listed = _ordered(scores, ranking.era, scope)
     return Ranking(snapshot=snapshot, era=ranking.era, scope=scope, scores=listed)
 
 

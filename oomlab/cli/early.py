@@ -5,16 +5,14 @@ processes: half of it is over when this one is ready to parse its arguments. Onl
 forms of ``oomlab rank`` begin early; whatever else is asked begins when it is understood.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OomlabError
+from ..readers.sizes import SizeScan, begin_scan
 
 if TYPE_CHECKING:
-    from ..snapshot import Snapshot
+    from pathlib import Path
 
 WORKERS = os.cpu_count() or 1
 """Processes that share the reading of a large /proc."""
@@ -22,7 +20,8 @@ WORKERS = os.cpu_count() or 1
 _WITH_VALUE = {"-n", "--number", "--format"}
 _ALONE = {"-c", "--cmdline"}
 
-_begun: "list[Callable[[], Snapshot]]" = []
+_PROC = "/proc"
+_begun: list[Callable[[], SizeScan]] = []
 
 
 def is_plain_rank(arguments: Sequence[str]) -> bool:
@@ -39,21 +38,20 @@ def is_plain_rank(arguments: Sequence[str]) -> bool:
     return True
 
 
-def begin_sizes(proc: Path | None) -> "Callable[[], Snapshot]":
-    """Begin to read the sizes of all processes; the function returned has them."""
-    from ..readers.procfs import PROC, begin_snapshot
-
-    return begin_snapshot(proc or PROC, details=(), workers=WORKERS, sizes_only=True)
-
-
 def begin(arguments: Sequence[str]) -> None:
     """Begin to read the machine if that is what the arguments will ask for."""
     if is_plain_rank(arguments):
-        # Without a /proc the command itself says so, when its arguments are understood.
-        with contextlib.suppress(OomlabError):
-            _begun.append(begin_sizes(None))
+        try:
+            _begun.append(begin_scan(_PROC, WORKERS))
+        except OSError:
+            return  # without a /proc the command says so, when its arguments are understood
 
 
-def take(proc: Path | None) -> "Callable[[], Snapshot]":
-    """Return the reading that was begun early, or begin it now."""
-    return _begun.pop() if _begun and proc is None else begin_sizes(proc)
+def take(proc: "Path | None") -> Callable[[], SizeScan] | None:
+    """Return the scan that was begun early, or begin it now; None where it can't begin."""
+    if _begun and proc is None:
+        return _begun.pop()
+    try:
+        return begin_scan(str(proc or _PROC), WORKERS)
+    except OSError:
+        return None  # reading the machine will tell why

@@ -71,10 +71,12 @@ def rank(
     chosen = choose(COLUMNS, columns) if columns is not None else None
     if sort is not None:
         choose(COLUMNS, sort.removeprefix("-"))
-    if finish is not None:
+    if live:
+        from ..readers.procfs import PROC, read_sizes
         from .live import rank_top
 
-        ranking = rank_top(wanted.limit, finish(), proc=proc, kernel=kernel, details=details)
+        sizes = read_sizes(proc or PROC, finish)
+        ranking = rank_top(wanted.limit, sizes, proc=proc, kernel=kernel, details=details)
         report_gaps(ranking.snapshot)
     else:
         from ..analysis.ranking import rank as rank_all

@@ -54,6 +54,8 @@ def shown_place(row: RankRow) -> str:
     """Return the place, or a range where it can't be known."""
     if not row.score.killable:
         return "-"
+    if row.ranking.is_exact:
+        return str(row.place)
     best, worst = row.ranking.places(row.score)
     return str(best) if best == worst else f"{best}-{worst}"
 

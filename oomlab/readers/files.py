@@ -27,14 +27,6 @@ def read_at(directory: int, name: str) -> bytes:
         os.close(descriptor)
 
 
-def own_pid(root: Path) -> str | None:
-    """Return the reading process's pid as this /proc numbers it."""
-    try:
-        return str((root / "self").readlink())
-    except OSError:
-        return None
-
-
 @contextmanager
 def open_directory(path: Path) -> Iterator[int]:
     """Open a directory to read below it. Raises SourceError where it can't be opened."""

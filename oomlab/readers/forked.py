@@ -15,7 +15,7 @@ class Part(NamedTuple):
     """What one worker found: plain tuples that marshal can carry."""
 
     rows: list[tuple[Any, ...]]
-    notes: list[tuple[Any, ...]]
+    notes: list[Any]
 
 
 def start_parts(

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..errors import SourceError
-from ..snapshot import Gap, Snapshot, Task, scan_order_key
-from .files import open_directory, own_pid, read_at
+from ..snapshot import Gap, Machine, Snapshot, Task, scan_order_key
+from .files import open_directory, read_at
 from .forked import Part, start_parts
 from .machine import read_machine
 from .procpid import RawTask, leader_has_exited, make_task
-from .sizes import scan_sizes
+from .sizes import WORTH_A_WORKER, SizeScan, begin_scan, list_processes
 
 PROC = Path("/proc")
 DETAILS = frozenset({"cmdline", "cgroup", "oom_adj", "userns"})
 """Files that not every question needs; each costs one more open per process."""
-
-_WORTH_A_WORKER = 2000
-"""Processes below which another worker costs more than it saves."""
 
 _GONE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
@@ -36,55 +33,53 @@ def read_snapshot(
     not be read becomes a gap. With more than one worker a large /proc is read by forked
     processes.
     """
-    return begin_snapshot(root, details=details, workers=workers)()
+    machine, gaps = read_machine(root)
+    scan = ProcScan(root, page_size=machine.page_size, details=details)
+    tasks = scan.read_all(workers)
+    return _snapshot(root, machine, tasks, (*gaps, *scan.gaps()))
 
 
-def begin_snapshot(
-    root: Path = PROC,
-    *,
-    details: Iterable[str] = DETAILS,
-    workers: int = 1,
-    sizes_only: bool = False,
-) -> Callable[[], Snapshot]:
-    """Begin to read a machine; the function returned finishes and returns the snapshot.
+def read_sizes(root: Path = PROC, finish_scan: Callable[[], SizeScan] | None = None) -> Snapshot:
+    """Read a machine's sizes and names only: all that badness needs, three times as fast.
 
-    In between the workers, if there are any, read on. ``sizes_only`` leaves out all that does
-    not enter badness, names too. Raises SourceError where ``root`` is no /proc.
+    ``finish_scan`` is a scan of the same /proc that was begun before (sizes.begin_scan).
+    Raises SourceError where ``root`` is no /proc.
     """
     machine, gaps = read_machine(root)
-    scan = ProcScan(root, page_size=machine.page_size, details=details, sizes_only=sizes_only)
-    finish_tasks = scan.begin(workers)
+    careful = ProcScan(root, page_size=machine.page_size)
+    with _listing(root):
+        found = (finish_scan or begin_scan(str(root), 1))()
+    tasks = [Task(*row) for row in found.rows] + careful.read_some(found.unusual)
+    careful.note_hidden(found.hidden)
+    return _snapshot(root, machine, tasks, (*gaps, *careful.gaps()))
 
-    def finish() -> Snapshot:
-        tasks = finish_tasks()
-        tasks.sort(key=scan_order_key)
-        seen = machine
-        if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
-            seen = machine._replace(swapped_out_pages=None)  # the first pages went out meanwhile
-        return Snapshot(
-            machine=seen,
-            tasks=tuple(tasks),
-            taken_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            source=str(root),
-            gaps=(*gaps, *scan.gaps()),
-        )
 
-    return finish
+def _snapshot(root: Path, machine: Machine, tasks: list[Task], gaps: tuple[Gap, ...]) -> Snapshot:
+    tasks.sort(key=scan_order_key)
+    if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
+        machine = machine._replace(swapped_out_pages=None)  # the first pages went out meanwhile
+    return Snapshot(
+        machine=machine,
+        tasks=tuple(tasks),
+        taken_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        source=str(root),
+        gaps=gaps,
+    )
+
+
+@contextmanager
+def _listing(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{root}: {error.strerror}; give --proc a mounted /proc") from error
 
 
 class ProcScan:
     """Reads processes below one /proc and remembers what it was not allowed to read."""
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        page_size: int,
-        details: Iterable[str] = (),
-        sizes_only: bool = False,
-    ) -> None:
+    def __init__(self, root: Path, *, page_size: int, details: Iterable[str] = ()) -> None:
         self._root = root
-        self._sizes_only = sizes_only
         self._page_size = page_size
         wanted = frozenset(details)
         self._optional = [name for name in ("cgroup", "cmdline", "oom_adj") if name in wanted]
@@ -95,26 +90,21 @@ class ProcScan:
         self._users: dict[int, str | None] = {}
         self._absent: set[str] = set()
 
-    def begin(self, workers: int = 1) -> Callable[[], list[Task]]:
-        """Begin to read every process but this one; the function returned has them all.
-
-        A process that ends while it is read is left out.
-        """
-        try:
-            own, entries = own_pid(self._root), os.listdir(self._root)  # noqa: PTH208  # faster
-        except OSError as error:
-            raise SourceError(
-                f"{self._root}: {error.strerror}; give --proc a mounted /proc"
-            ) from error
-        names = [name for name in entries if name.isdecimal() and name != own]
-        if "1" not in names and own != "1":
-            # Every /proc has a pid 1: where it is not listed, others are hidden too.
-            self._denied["processes", "some are hidden (hidepid)"] = []
-        workers = min(workers, len(names) // _WORTH_A_WORKER)
+    def read_all(self, workers: int = 1) -> list[Task]:
+        """Read every process but this one. A process that ends while it is read is left out."""
+        with _listing(self._root):
+            names, hidden = list_processes(str(self._root))
+        self.note_hidden(hidden)
+        workers = min(workers, len(names) // WORTH_A_WORKER)
         if workers <= 1:
-            return lambda: self._tasks(self._read_part(names))
+            return self._tasks(self._read_part(names))
         finish_parts = start_parts(names, self._read_part, workers)
-        return lambda: [task for part in finish_parts() for task in self._tasks(part)]
+        return [task for part in finish_parts() for task in self._tasks(part)]
+
+    def note_hidden(self, hidden: bool) -> None:
+        """Note that processes are hidden from us, if they are."""
+        if hidden:
+            self._denied["processes", "some are hidden (hidepid)"] = []
 
     def _tasks(self, part: Part) -> list[Task]:
         for what, why, pid in part.notes:
@@ -124,18 +114,14 @@ class ProcScan:
     def _read_part(self, names: Sequence[str]) -> Part:
         """Read some processes to plain rows and notes, which a worker can send home."""
         known, self._denied = self._denied, {}
-        rows: list[tuple[Any, ...]] = []
         with open_directory(self._root) as root_fd:
-            if self._sizes_only:
-                found, names = scan_sizes(root_fd, names, self._page_size)
-                rows += found
             read = (self._read(root_fd, name) for name in names)
-            rows += [tuple(task) for task in read if task is not None]
+            rows = [tuple(task) for task in read if task is not None]
         notes = [(*key, pid) for key, pids in self._denied.items() for pid in pids]
         self._denied = known
         return Part(rows, notes)
 
-    def read_some(self, pids: Iterable[int]) -> list[Task]:
+    def read_some(self, pids: Iterable[int | str]) -> list[Task]:
         """Return those of the processes that still live and may be read."""
         with open_directory(self._root) as root_fd:
             read = (self._read(root_fd, str(pid)) for pid in pids)

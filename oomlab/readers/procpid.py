@@ -8,8 +8,7 @@ from typing import NamedTuple
 from ..errors import SourceError
 from ..snapshot import Task
 from ..units import KIB
-
-PF_KTHREAD = 0x00200000
+from .sizes import PF_KTHREAD
 
 
 class Stat(NamedTuple):

@@ -8,36 +8,84 @@ main thread that has exited, a file that may not be read) is left to the careful
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from ..snapshot import Task
 from ..units import KIB
-from .procpid import PF_KTHREAD
+from .forked import Part, start_parts
+
+# No Task here, nor anything else that takes time to import: a large machine is scanned while
+# the rest of the program is still being imported.
+
+PF_KTHREAD = 0x00200000
+
+WORTH_A_WORKER = 2000
+"""Processes below which another worker costs more than it saves."""
 
 _READ_SIZE = 4096
+_NO_SIZES: tuple[int | None, ...] = (None, None, None, None)
 
-SIZED_FIELDS = Task._fields[: Task._fields.index("kernel_oom_score")]
-"""The fields that a row holds, in the Task's own order."""
-
-SizedRow = tuple[
-    int, str, int, str, int, bool, bool, int, int | None, int | None, int | None, int | None
-]
+SizedRow = tuple[Any, ...]
+"""The first fields of a Task: pid, comm, ppid, state, start_ticks, kernel_thread, has_mm,
+oom_score_adj, rss_pages, rss_stat_pages, swap_pages, pagetable_bytes."""
 
 
-_Sizes = tuple[int | None, int | None, int | None, int | None]
-_NO_SIZES: _Sizes = (None, None, None, None)
+class Listing(NamedTuple):
+    """The processes of a /proc but the one that reads, and whether some are surely hidden."""
+
+    names: list[str]
+    hidden: bool
 
 
 class SizeScan(NamedTuple):
-    """Rows of SIZED_FIELDS (trailing ones left out), and the pids that need another look."""
+    """The rows of all ordinary processes, the pids that need another look, what is hidden."""
 
     rows: list[SizedRow]
     unusual: list[str]
+    hidden: bool
 
 
-def scan_sizes(root_fd: int, names: Sequence[str], page_size: int) -> SizeScan:
-    """Read stat, status and oom_score_adj of processes below the directory ``root_fd``."""
+def list_processes(root: str) -> Listing:
+    """List a /proc. Raises OSError where it can't be listed."""
+    try:
+        own = os.readlink(f"{root}/self")  # noqa: PTH115  # no pathlib yet
+    except OSError:
+        own = ""
+    names = [name for name in os.listdir(root) if name.isdecimal() and name != own]  # noqa: PTH208
+    # Every /proc has a pid 1: where it is not listed, others are hidden too.
+    return Listing(names, hidden="1" not in names and own != "1")
+
+
+def begin_scan(root: str, workers: int) -> Callable[[], SizeScan]:
+    """Begin to scan a /proc's sizes; the function returned has them. Raises OSError."""
+    page_size = os.sysconf("SC_PAGE_SIZE")
+    names, hidden = list_processes(root)
+
+    def scan(part: Sequence[str]) -> Part:
+        root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return scan_sizes(root_fd, part, page_size)
+        finally:
+            os.close(root_fd)
+
+    workers = min(workers, len(names) // WORTH_A_WORKER)
+    if workers <= 1:
+        return lambda: SizeScan(*scan(names), hidden)
+    finish_parts = start_parts(names, scan, workers)
+
+    def finish() -> SizeScan:
+        parts = finish_parts()
+        rows = [row for part in parts for row in part.rows]
+        return SizeScan(rows, [name for part in parts for name in part.notes], hidden)
+
+    return finish
+
+
+def scan_sizes(root_fd: int, names: Sequence[str], page_size: int) -> Part:
+    """Read stat, status and oom_score_adj of processes below the directory ``root_fd``.
+
+    The part's notes are the pids that need another look.
+    """
     rows: list[SizedRow] = []
     unusual: list[str] = []
     open_, read, close = os.open, os.read, os.close
@@ -67,7 +115,7 @@ def scan_sizes(root_fd: int, names: Sequence[str], page_size: int) -> SizeScan:
             rows.append(_row(name, stat, status, adj, kib_per_page))
         except (OSError, ValueError, IndexError):
             unusual.append(name)
-    return SizeScan(rows, unusual)
+    return Part(rows, unusual)
 
 
 def _row(name: str, stat: bytes, status: bytes, adj: bytes, kib_per_page: int) -> SizedRow:
