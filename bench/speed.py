@@ -16,9 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 RUNS = 9
-RANK = [sys.executable, "-m", "oomlab", "rank", "-n", "20"]
+PROGRAM = str(Path(sys.executable).with_name("oomlab"))
+RANK = [PROGRAM, "rank", "-n", "20"]
 PS = ["ps", "-eo", "pid,ppid,rss,oom,oomadj,comm"]
-HELP = [sys.executable, "-m", "oomlab", "--help"]
+HELP = [PROGRAM, "--help"]
 NOTHING = [sys.executable, "-c", "pass"]
 
 
