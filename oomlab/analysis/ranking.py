@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
-from ..kernel.facts import Facts
 from ..kernel.scope import Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
-from ..kernel.usage import killer_rss_pages
 from ..snapshot import Snapshot, Task
 
 
@@ -227,37 +224,3 @@ def cautions(ranking: Ranking) -> list[str]:
     if any(task.comm == "swapoff" and not task.kernel_thread for task in ranking.scope.tasks):
         found.append("a process is named swapoff: if it is switching swap off, it dies first")
     return found
-
-
-class Children(NamedTuple):
-    """A process's children: how many, and the pages of RSS and swap that they hold together.
-
-    ``pages`` is None where any child's memory is unknown.
-    """
-
-    number: int
-    pages: int | None
-
-
-NO_CHILDREN = Children(0, 0)
-
-
-def children_of(ranking: Ranking, parents: Collection[int]) -> dict[int, Children]:
-    """Return the direct children of each of ``parents`` (pids) that has any."""
-    facts = ranking.era.facts
-    counts: dict[int, int] = {}
-    pages: dict[int, int | None] = {}
-    for task in ranking.snapshot.tasks:
-        parent = task.ppid
-        if parent in parents and parent is not None:
-            counts[parent] = counts.get(parent, 0) + 1
-            held, before = _held_pages(task, facts), pages.get(parent, 0)
-            pages[parent] = None if held is None or before is None else before + held
-    return {parent: Children(count, pages[parent]) for parent, count in counts.items()}
-
-
-def _held_pages(task: Task, facts: Facts) -> int | None:
-    if task.has_mm is False:
-        return 0
-    rss, swap = killer_rss_pages(task, facts), task.swap_pages
-    return None if rss is None or swap is None else rss + swap

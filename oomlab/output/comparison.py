@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..analysis.children import NO_CHILDREN
 from ..analysis.choice import choose
-from ..analysis.ranking import NO_CHILDREN, Ranking, cautions
+from ..analysis.ranking import Ranking, cautions
 from ..units import human
 from .change_columns import ChangeRow, rank_of
 from .documents import gap_entries, kernel_entry, scope_entry, task_entry

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..analysis.ranking import NO_CHILDREN, Children, Ranking, children_of
+from ..analysis.children import NO_CHILDREN, Children, children_of
+from ..analysis.ranking import Ranking
 from ..kernel.selection import Score
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Task
