@@ -221,6 +221,12 @@ def test_what_was_not_seen_is_said() -> None:
     assert "of the processes that can be seen here" in heading(part)[0]
 
 
+def test_nobody_in_sight_is_no_panic() -> None:
+    hidden = replace(make_snapshot(), gaps=(Gap("processes", "hidden"),))
+    assert "none of the processes that can be seen" in heading(rank(hidden))[0]
+    assert "and panic" in heading(rank(make_snapshot()))[0]
+
+
 def test_the_headline_names_who_dies_and_not_only_who_is_chosen() -> None:
     """Until 5.0 a child dies in its parent's place; memory.oom.group takes others along."""
     tasks = [make_task(2, 50_000, comm="big"), make_task(3, 10, ppid=2, comm="small")]

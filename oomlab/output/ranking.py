@@ -41,6 +41,8 @@ def heading(ranking: Ranking) -> list[str]:
 
 def _verdict(ranking: Ranking) -> str:
     possible = ranking.possible_victims
+    if not possible and not ranking.is_complete:
+        return "none of the processes that can be seen here could be killed"
     if not possible:
         panics = "" if ranking.scope.memcg else " and panic"
         return f"the kernel would find nobody to kill{panics}"
