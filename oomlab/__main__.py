@@ -1,5 +1,6 @@
 """``python -m oomlab`` and the program ``oomlab``: ready for anything before all else starts."""
 
+import gc
 import os
 import sys
 
@@ -20,6 +21,8 @@ def _open_missing_streams() -> None:
 
 def run() -> None:
     """Run the command line; an interrupt while it is still imported leaves no traceback."""
+    # One command and out: what it builds lives to the end, so looking for cycles is waste.
+    gc.disable()
     try:
         _open_missing_streams()
         from .cli import early

@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 ``check`` found a disagreement; 2 the input can't be used.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -131,8 +130,6 @@ def _fail(message: str) -> int:
 
 def run() -> None:
     """Run as a program, then end the process."""
-    # One command and out: what it builds lives to the end, so looking for cycles is waste.
-    gc.disable()
     status = main()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
