@@ -16,7 +16,7 @@ import pytest
 
 import oomlab
 from oomlab import Task
-from oomlab.readers import procfs, sizes
+from oomlab.readers import forked, procfs
 from oomlab.readers.machine import (
     parse_meminfo,
     parse_swapped_out,
@@ -311,10 +311,9 @@ def test_a_swapoff_is_noticed_by_its_name_in_the_fast_scan(fake_proc: Path) -> N
 
 
 def test_workers_read_the_same(fake_proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "WORTH_A_WORKER", 1)
+    monkeypatch.setattr(forked, "WORTH_A_WORKER", 1)
     for pid in range(9, 40):
         shutil.copytree(fake_proc / "7", fake_proc / str(pid))
-    monkeypatch.setattr(sizes, "WORTH_A_WORKER", 1)
     alone, shared = read_snapshot(fake_proc), read_snapshot(fake_proc, workers=3)
     assert shared.tasks == alone.tasks
     begun = begin_scan(str(fake_proc), 3)

@@ -12,9 +12,6 @@ from .history import CHANGES, STABLE, VENDOR
 from .release import Release, parse_release
 
 OLDEST = (2, 6, 11)
-NEWEST_READ = (7, 3)
-"""The newest kernel whose source was read; a newer one is taken to be like it."""
-
 
 ASKED_FOR = "asked for"
 """The evidence of an era that the user named."""

@@ -10,6 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+WORTH_A_WORKER = 2000
+"""Processes below which another worker costs more than it saves."""
+
 
 class Part(NamedTuple):
     """What one worker found: plain tuples that marshal can carry."""
@@ -21,12 +24,16 @@ class Part(NamedTuple):
 def start_parts(
     names: Sequence[str], scan: Callable[[Sequence[str]], Part], workers: int
 ) -> Callable[[], list[Part]]:
-    """Start ``workers`` processes that scan ``names``; the function returned awaits them.
+    """Start up to ``workers`` processes that scan ``names``; the function returned awaits them.
 
+    Where they would cost more than they save there are none, and the scan is done when awaited.
     A part whose process fails is scanned again here, so that its error is raised here.
     Not for a program with threads: it forks.
     """
-    size = max(1, -(-len(names) // workers))
+    workers = min(workers, len(names) // WORTH_A_WORKER)
+    if workers <= 1:
+        return lambda: [scan(names)]
+    size = -(-len(names) // workers)
     parts = [names[start : start + size] for start in range(0, len(names), size)]
     children = [_start(part, scan) for part in parts]
 

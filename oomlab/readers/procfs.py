@@ -15,7 +15,7 @@ from .files import open_directory, read_at
 from .forked import Part, start_parts
 from .machine import read_machine
 from .procpid import RawTask, leader_has_exited, make_task
-from .sizes import WORTH_A_WORKER, SizeScan, begin_scan, list_processes
+from .sizes import SizeScan, begin_scan, list_processes
 
 PROC = Path("/proc")
 DETAILS = frozenset({"cmdline", "cgroup", "oom_adj", "userns"})
@@ -95,9 +95,6 @@ class ProcScan:
         with _listing(self._root):
             names, hidden = list_processes(str(self._root))
         self.note_hidden(hidden)
-        workers = min(workers, len(names) // WORTH_A_WORKER)
-        if workers <= 1:
-            return self._tasks(self._read_part(names))
         finish_parts = start_parts(names, self._read_part, workers)
         return [task for part in finish_parts() for task in self._tasks(part)]
 

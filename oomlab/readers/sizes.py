@@ -19,9 +19,6 @@ from .forked import Part, start_parts
 
 PF_KTHREAD = 0x00200000
 
-WORTH_A_WORKER = 2000
-"""Processes below which another worker costs more than it saves."""
-
 _READ_SIZE = 4096
 _NO_SIZES: tuple[int | None, ...] = (None, None, None, None)
 
@@ -68,9 +65,6 @@ def begin_scan(root: str, workers: int) -> Callable[[], SizeScan]:
         finally:
             os.close(root_fd)
 
-    workers = min(workers, len(names) // WORTH_A_WORKER)
-    if workers <= 1:
-        return lambda: SizeScan(*scan(names), hidden)
     finish_parts = start_parts(names, scan, workers)
 
     def finish() -> SizeScan:
