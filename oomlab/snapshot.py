@@ -93,6 +93,11 @@ class Machine(NamedTuple):
     swap_pages: int | None = None
     """SwapTotal, which is the kernel's total_swap_pages unless a swapoff is running."""
     available_pages: int | None = None
+    """MemAvailable: free memory and what reclaim would give without swapping."""
+    swap_free_pages: int | None = None
+    """SwapFree."""
+    anon_pages: int | None = None
+    """AnonPages: anonymous memory in RAM, which only ends with its processes."""
     swapped_out_pages: int | None = None
     """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
     cpus: int | None = None

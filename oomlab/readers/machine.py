@@ -74,22 +74,30 @@ def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
     ), tuple(gaps)
 
 
+_MEMINFO = {
+    b"MemTotal": "ram_pages",
+    b"SwapTotal": "swap_pages",
+    b"MemAvailable": "available_pages",
+    b"SwapFree": "swap_free_pages",
+    b"AnonPages": "anon_pages",
+}
+
+
 def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
     """Return Machine's fields out of /proc/meminfo; its kB are exact multiples of a page.
 
     Raises SourceError where MemTotal or SwapTotal is missing.
     """
-    found = dict(re.findall(rb"^(MemTotal|SwapTotal|MemAvailable): +(\d+) kB$", text, re.MULTILINE))
+    found = dict(re.findall(rb"^(\w+): +(\d+) kB$", text, re.MULTILINE))
     if b"MemTotal" not in found or b"SwapTotal" not in found:
         raise SourceError("meminfo has no MemTotal or no SwapTotal line")
     if int(found[b"MemTotal"]) == 0:
         raise SourceError("meminfo says that there is no memory")
-    names = {
-        b"MemTotal": "ram_pages",
-        b"SwapTotal": "swap_pages",
-        b"MemAvailable": "available_pages",
+    return {
+        name: kib_to_pages(int(found[key]), page_size)
+        for key, name in _MEMINFO.items()
+        if key in found
     }
-    return {names[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
 
 
 def parse_word_bits(text: bytes) -> int:
