@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..snapshot import Snapshot
 from .options import Format, load_source, print_columns, print_json, print_table
 
-KILLERS = ("kernel", "earlyoom", "systemd-oomd", "kubelet")
+KILLERS = ("kernel", "earlyoom")
 
 
 class Asked(NamedTuple):
@@ -30,7 +30,6 @@ class Asked(NamedTuple):
     avoid: str | None
     ignore: str | None
     sort_by_rss: bool
-    pods: str | None
 
 
 def is_other(killer: str | None, own: dict[str, Any]) -> bool:
@@ -44,9 +43,8 @@ def is_other(killer: str | None, own: dict[str, Any]) -> bool:
     if release and name != "earlyoom":
         raise InputError(f"--killer {name} takes no release; write --killer {name}")
     for option, value in own.items():
-        if value and name != ("kubelet" if option == "pods" else "earlyoom"):
-            other = "kubelet" if option == "pods" else "earlyoom"
-            raise InputError(f"--{option.replace('_', '-')} goes with --killer {other}")
+        if value and name != "earlyoom":
+            raise InputError(f"--{option.replace('_', '-')} goes with --killer earlyoom")
     return name != "kernel"
 
 

@@ -33,7 +33,7 @@ Killer = Annotated[
     typer.Option(
         "--killer",
         metavar="NAME",
-        help="Rank as kernel, earlyoom[:RELEASE], systemd-oomd or kubelet would.",
+        help="Rank as another killer would: earlyoom, or earlyoom:1.7.",
     ),
 ]
 Prefer = Annotated[
@@ -44,12 +44,6 @@ Ignore = Annotated[
     str | None, typer.Option("--ignore", metavar="REGEX", help="earlyoom's --ignore.")
 ]
 SortByRss = Annotated[bool, typer.Option("--sort-by-rss", help="earlyoom's --sort-by-rss.")]
-Pods = Annotated[
-    str | None,
-    typer.Option(
-        "--pods", metavar="FILE", help="For the kubelet: what kubectl get pods -A -o json prints."
-    ),
-]
 
 
 class _KillerOptions(NamedTuple):
@@ -59,7 +53,6 @@ class _KillerOptions(NamedTuple):
     avoid: str | None
     ignore: str | None
     sort_by_rss: bool
-    pods: str | None
 
 
 def rank(
@@ -87,14 +80,13 @@ def rank(
     avoid: Avoid = None,
     ignore: Ignore = None,
     sort_by_rss: SortByRss = False,
-    pods: Pods = None,
     form: OutputFormat = Format.table,
     source: From = None,
     event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Rank the OOM killer's likely victims, best first."""
-    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss, pods)
+    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss)
     if killer is not None or any(own):
         from .killers import Asked, is_other, print_killer
 

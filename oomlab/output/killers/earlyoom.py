@@ -146,7 +146,7 @@ def heading(ranking: EarlyoomRanking) -> list[str]:
     lines = [
         f"If memory and swap ran low, earlyoom would kill {_victims(ranking)}"
         f"{seen_text(ranking.kernel)}.",
-        f"Now it would {_act(where)}: {_percent('memory', where.memory_percent, 'available')}, "
+        f"{_act(where)}: {_percent('memory', where.memory_percent, 'available')}, "
         f"{_swap(ranking, where)}; it acts at {settings.memory_percent:g}% and "
         f"{settings.swap_percent:g}%.",
         kernel_sentence(ranking.kernel),
@@ -169,8 +169,9 @@ def _victims(ranking: EarlyoomRanking) -> str:
 
 
 def _act(where: Thresholds) -> str:
-    texts = {None: "perhaps act", "nothing": "do nothing"}
-    return texts.get(where.action, f"send {where.action}")
+    if where.action is None:
+        return "Whether it would act now can't be known"
+    return f"Now it would {'do nothing' if where.action == 'nothing' else f'send {where.action}'}"
 
 
 def _percent(what: str, percent: float | None, state: str) -> str:
