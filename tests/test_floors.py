@@ -10,7 +10,7 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report"},
+    {"snapshot", "report", "mappings"},
     {"kernel"},
     {"analysis"},
     {"readers", "writers"},
