@@ -181,6 +181,18 @@ def kind_at(space: AddressSpace, address: int) -> Kind:
     return next(kind for one, kind in by_address if one.start <= address < one.end)
 
 
+def read_asleep(pid: int) -> AddressSpace:
+    """Read a process when all its threads sleep: of others no stack pointer can be read."""
+    for _ in range(200):
+        space = read_address_space(PROC, pid)
+        if not space.has_sizes:
+            pytest.skip("smaps of a child can't be read here")
+        if not space.running_threads:
+            return space
+        time.sleep(0.01)
+    raise AssertionError("its threads never sleep")
+
+
 @pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["64 bits", "32 bits"])
 def test_kinds_of_a_real_process(flags: tuple[str, ...], tmp_path: Path) -> None:
     program = compiled("kinds", *flags)
@@ -189,9 +201,7 @@ def test_kinds_of_a_real_process(flags: tuple[str, ...], tmp_path: Path) -> None
         pytest.skip("no tmpfs at /dev/shm")
     try:
         with running(program, "3", shm, tmp_path / "a\nb") as (process, said):
-            space = read_address_space(PROC, process.pid)
-            if not space.has_sizes:
-                pytest.skip("smaps of a child can't be read here")
+            space = read_asleep(process.pid)
             expected = {Kind[name.upper()]: found for name, found in said.items() if name in NAMES}
             for kind, addresses in expected.items():
                 for address in addresses:
