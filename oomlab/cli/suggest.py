@@ -56,6 +56,13 @@ def suggest(
     allow_unkillable: Annotated[
         bool, typer.Option("--allow-unkillable", help="-1000 may be suggested.")
     ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the values, after asking; see oomlab apply.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --apply: don't ask.")] = False,
+    undo_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --apply: where to save old values.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List all changes.")] = False,
     kernel: Kernel = None,
     form: OutputFormat = Format.table,
@@ -66,18 +73,29 @@ def suggest(
     """Suggest the smallest oom_score_adj changes that protect.
 
     WHO: 812, postgres, nginx.service, a container, user:alice, /a/cgroup; several with commas.
-    Nothing is changed on the machine.
+    Nothing is changed on the machine without --apply.
     """
     if protect is None:
         raise InputError("name whom to protect: oomlab suggest --protect postgres")
+    live = source is None and proc is None
+    if apply and not live:
+        raise InputError("--apply writes to this machine: it does not go with --from or --proc")
+    if (yes or undo_file is not None) and not apply:
+        raise InputError("--yes and --undo-file go with --apply")
     snapshot = _loaded(source, proc, event)
     found = _suggestion(
         snapshot,
         _Wish(protect, sacrifice, leave, allow_growth, cgroup, raise_only, allow_unkillable),
         kernel,
     )
-    _print(found, form, None if every or form is not Format.table else _SHOWN)
-    return _IMPOSSIBLE if found.impossible else 0
+    all_rows = every or apply or form is not Format.table
+    if not (apply and form is Format.json):
+        _print(found, form, None if all_rows else _SHOWN)
+    if found.impossible:
+        return _IMPOSSIBLE
+    if apply and found.changes:
+        return _write(found, yes, undo_file, form)
+    return 0
 
 
 def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapshot:
@@ -132,3 +150,15 @@ def _print(found: Suggestion, form: Format, count: int | None) -> None:
         print_json(suggestion_document(found))
     else:
         print_table(suggestion_table(found, count), form)
+
+
+def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:
+    from ..writers.adj import Target
+    from .carry import carry_out
+
+    targets = [
+        Target(change.task.pid, change.task.start_ticks or 0, change.task.comm, *change[1:3])
+        for change in found.changes
+    ]
+    shown = form is not Format.json
+    return carry_out(targets, yes=yes, undo_file=undo_file, form=form, shown=shown)

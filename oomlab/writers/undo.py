@@ -20,8 +20,9 @@ def default_path() -> Path:
     """Return a new file's name below the user's state directory (XDG base directories)."""
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return base / "oomlab" / f"undo-{stamp}-{os.getpid()}.json"
+    now_ns = time.time_ns()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ns // 10**9))
+    return base / "oomlab" / f"undo-{stamp}.{now_ns % 10**9:09}Z.json"
 
 
 def save_undo(path: Path, targets: Sequence[Target]) -> None:
