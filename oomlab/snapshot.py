@@ -118,6 +118,8 @@ class Machine(NamedTuple):
     """MemFree."""
     swap_free_pages: int | None = None
     """SwapFree."""
+    anon_pages: int | None = None
+    """AnonPages: anonymous memory in RAM, which only ends with its processes."""
     swapped_out_pages: int | None = None
     """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
     cpus: int | None = None

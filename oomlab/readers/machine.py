@@ -90,13 +90,14 @@ def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
     return {_FIELDS[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
 
 
-_MEMINFO = rb"^(MemTotal|SwapTotal|MemAvailable|MemFree|SwapFree): +(\d+) kB$"
+_MEMINFO = rb"^(MemTotal|SwapTotal|MemAvailable|MemFree|SwapFree|AnonPages): +(\d+) kB$"
 _FIELDS = {
     b"MemTotal": "ram_pages",
     b"SwapTotal": "swap_pages",
     b"MemAvailable": "available_pages",
     b"MemFree": "free_pages",
     b"SwapFree": "swap_free_pages",
+    b"AnonPages": "anon_pages",
 }
 
 
