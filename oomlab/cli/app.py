@@ -27,6 +27,7 @@ _MAX_MESSAGE = 500
 COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
+    "explain": "Explain a process's badness and where its memory is.",
     "scopes": "List the places where memory can run out, nearest first.",
     "suggest": "Suggest the smallest oom_score_adj changes that protect.",
     "apply": "Write suggested values to running processes; undo.",

@@ -13,7 +13,7 @@ from ..snapshot import Snapshot, Task
 from ..units import human
 from .documents import gap_entries, kernel_entry, scope_entry
 from .escape import printable
-from .ranking import named, rules_text
+from .ranking import named, rules_line
 from .tables import Column, Table
 
 SCHEMA = "oomlab.suggest/1"
@@ -82,7 +82,7 @@ def suggestion_table(found: Suggestion, count: int | None = None) -> Table[AdjCh
 
 def heading(found: Suggestion) -> list[str]:
     """Return the answer, the rules it rests on, who else is spared, and what to mind."""
-    lines = [_answer(found), rules_text(found.ranking)]
+    lines = [_answer(found), rules_line(found.ranking)]
     mates = [task for task in found.ranking.scope.tasks if task.pid in found.companions]
     lines += [
         f"Spared too: {named(task)}, for {found.companions[task.pid]}."
