@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..snapshot import Snapshot
 from .options import Format, load_source, print_columns, print_json, print_table
 
-KILLERS = ("kernel", "earlyoom")
+KILLERS = ("kernel", "earlyoom", "systemd-oomd")
 
 
 class Asked(NamedTuple):
@@ -50,8 +50,13 @@ def is_other(killer: str | None, own: dict[str, Any]) -> bool:
 
 def print_killer(asked: Asked) -> None:
     """Print the ranking that is asked for."""
-    _, _, release = asked.killer.partition(":")
-    _print_earlyoom(asked, release)
+    name, _, release = asked.killer.partition(":")
+    if name == "earlyoom":
+        _print_earlyoom(asked, release)
+        return
+    if asked.user is not None:
+        raise InputError(f"--user goes with processes; {name} kills more at once")
+    _print_oomd(asked)
 
 
 def _load(asked: Asked, details: set[str]) -> Snapshot:
@@ -81,6 +86,28 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
     _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+
+
+def _print_oomd(asked: Asked) -> None:
+    from ..analysis.killers.oomd import rank_oomd
+    from ..output.killers import oomd as output
+
+    if asked.columns == "help":
+        print_columns(output.COLUMNS)
+        return
+    ranking = rank_oomd(_load_with_memcgs(asked), kernel=asked.kernel)
+    rows = output.rows_of(ranking, every=asked.every)
+    if asked.form is Format.json:
+        print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
+        return
+    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+
+
+def _load_with_memcgs(asked: Asked) -> Snapshot:
+    from ..readers.load import with_memcgs
+
+    snapshot = _load(asked, {"cgroup"})
+    return snapshot if asked.source is not None else with_memcgs(snapshot, asked.proc)
 
 
 def _pattern(text: str | None, option: str) -> Any:
