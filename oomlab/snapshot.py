@@ -249,6 +249,15 @@ class Reported(NamedTuple):
     root_bonus: str | None = None
     """Another root bonus than that release has, where the kernel's printed score shows it."""
 
+    @property
+    def is_fitted(self) -> bool:
+        """Tell whether the printed score told a rule or totalpages: it can't check them too."""
+        return f"; {FITTED}" in self.evidence
+
+
+FITTED = "printed score"
+"""Stands in ``Reported.evidence`` where the kernel's printed score was a part of it."""
+
 
 UNLIMITED_PAGES = (1 << 63) - 1
 """A limit that is off. The kernel's own value depends on its page size; all are this large."""
