@@ -12,9 +12,9 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 from ...errors import InputError
-from ...kernel.scope import is_inside, system_scope
+from ...kernel.scope import is_inside, parent_of, system_scope
 from ...snapshot import Machine, Memcg, Snapshot
-from ..cgroups import all_paths, parent_of
+from ..cgroups import all_paths
 from ..ranking import Ranking, rank
 from .partial import Places, places_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ...analysis.cgroups import cgroup_of, name_of, parent_of
+from ...analysis.cgroups import cgroup_of, name_of
 from ...analysis.killers.oomd import (
     LEAST_SWAP_PERCENT,
     PRESSURE_LIMIT_PERCENT,
@@ -18,6 +18,7 @@ from ...analysis.killers.oomd import (
 )
 from ...analysis.killers.partial import Places
 from ...analysis.places import place_of
+from ...kernel.scope import parent_of
 from ...snapshot import Snapshot
 from ..escape import printable
 from ..rank_rows import size
