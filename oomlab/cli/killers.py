@@ -59,8 +59,8 @@ def print_killer(asked: Asked) -> None:
     _print_oomd(asked)
 
 
-def _load(asked: Asked, details: set[str]) -> Snapshot:
-    return load_source(asked.source, asked.proc, details, asked.event)
+def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
+    return load_source(asked.source, asked.proc, (), asked.event, cgroups=cgroups)
 
 
 def _print_earlyoom(asked: Asked, release: str) -> None:
@@ -77,7 +77,7 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
         ignore=_pattern(asked.ignore, "--ignore"),
         sort_by_rss=asked.sort_by_rss,
     )
-    ranking = rank_earlyoom(_load(asked, set()), settings, kernel=asked.kernel)
+    ranking = rank_earlyoom(_load(asked), settings, kernel=asked.kernel)
     cut_later = asked.user is not None or asked.sort is not None
     rows = output.rows_of(ranking, None if cut_later else asked.limit, every=asked.every)
     if asked.user is not None:
@@ -95,19 +95,12 @@ def _print_oomd(asked: Asked) -> None:
     if asked.columns == "help":
         print_columns(output.COLUMNS)
         return
-    ranking = rank_oomd(_load_with_memcgs(asked), kernel=asked.kernel)
+    ranking = rank_oomd(_load(asked, cgroups=True), kernel=asked.kernel)
     rows = output.rows_of(ranking, every=asked.every)
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
     _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
-
-
-def _load_with_memcgs(asked: Asked) -> Snapshot:
-    from ..readers.load import with_memcgs
-
-    snapshot = _load(asked, {"cgroup"})
-    return snapshot if asked.source is not None else with_memcgs(snapshot, asked.proc)
 
 
 def _pattern(text: str | None, option: str) -> Any:
