@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kernel.scope import is_inside
+from ..kernel.scope import is_inside, parent_of
 from ..snapshot import Container, Snapshot, Task
 from .places import Place
 
@@ -47,11 +47,6 @@ def memcg_path_of(snapshot: Snapshot, task: Task) -> str | None:
     while path is not None and path not in known:
         path = parent_of(path)
     return path
-
-
-def parent_of(path: str) -> str | None:
-    """Return the cgroup above, None above the top."""
-    return None if path == "/" else path.rpartition("/")[0] or "/"
 
 
 def cgroup_of(task: Task) -> str | None:
