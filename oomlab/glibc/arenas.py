@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..mappings import Mapping
 from .layout import NBINS, Layout, layouts
-from .memory import Area, Memory
+from .memory import Memory, as_words
 
 _PAIRS = NBINS - 1
 _ENOUGH_PAIRS = _PAIRS - 8
 """A heap that moves while it is read may show a few bins in between."""
+_CANDIDATES = 16
 _MAX_ARENAS = 65536
 _MAX_SEGMENT = 64 << 20
 _HEAP_SIZES = {8: (64 << 20, 8 << 20, 4 << 30), 4: (1 << 20, 512 << 10)}
@@ -44,10 +46,12 @@ class Found(NamedTuple):
     path: str
 
 
-def find_main_arena(memory: Memory, areas: Sequence[Area], machine: int) -> Found | None:
+def find_main_arena(memory: Memory, mappings: Sequence[Mapping], machine: int) -> Found | None:
     """Return main_arena, the one that has taken most memory where there are several glibcs."""
     best: tuple[int, Found] | None = None
-    for start, end, path in data_segments(areas):
+    for start, end, path in data_segments(mappings):
+        if best is not None and best[0] and not is_libc(path):
+            break  # to read on would bring pages of other libraries into the process's memory
         for bins in _bins(memory, start, min(end, start + _MAX_SEGMENT)):
             layout = _fitting(memory, bins, machine)
             if layout is None:
@@ -59,18 +63,18 @@ def find_main_arena(memory: Memory, areas: Sequence[Area], machine: int) -> Foun
     return best[1] if best is not None else None
 
 
-def data_segments(areas: Sequence[Area]) -> Iterator[tuple[int, int, str]]:
+def data_segments(mappings: Sequence[Mapping]) -> Iterator[tuple[int, int, str]]:
     """Yield writable data of files with the bss behind it: libc's first, then all others."""
     segments: list[tuple[int, int, str]] = []
-    for area in areas:
-        if not area.writable or "s" in area.permissions:
+    for area in mappings:
+        if area.permissions[:2] != "rw" or area.permissions.endswith("s"):
             continue
         if area.path.startswith("/"):
             if segments and segments[-1][1:] == (area.start, area.path):
                 segments[-1] = (segments[-1][0], area.end, area.path)
             else:
                 segments.append((area.start, area.end, area.path))
-        elif not area.path and segments and segments[-1][1] == area.start:
+        elif area.anonymous and segments and segments[-1][1] == area.start:
             segments[-1] = (segments[-1][0], area.end, segments[-1][2])
     yield from sorted(segments, key=lambda segment: not is_libc(segment[2]))
 
@@ -85,25 +89,26 @@ def _bins(memory: Memory, start: int, end: int) -> Iterator[int]:
     """Yield addresses of malloc_state.bins: 127 list heads that are empty or whose ends agree."""
     pointer = memory.pointer_bytes
     data = memory.read(start, end - start)
-    words = memoryview(data)[: len(data) // pointer * pointer].cast(memory.code)
+    words = as_words(data, pointer)
     base = start - 2 * pointer  # a bin is addressed as if it were a chunk
     loops = [
         index
         for index, word in enumerate(words)
         if word == base + index * pointer and words[index + 1 : index + 2].tolist() == [word]
     ]
-    seen: set[int] = set()
+    tried: set[int] = set()
+    scores: list[tuple[int, int]] = []
     for loop in loops:
-        if any(first <= loop < first + 2 * _PAIRS for first in seen):
-            continue
-        for number in range(_PAIRS):
-            first = loop - 2 * number
-            if first < 2 or first + 2 * _PAIRS > len(words) or first in seen:
+        for first in range(loop, loop - 2 * _PAIRS, -2):
+            if first in tried or first < 2 or first + 2 * _PAIRS > len(words):
                 continue
-            if _good_pairs(memory, words, first, base) >= _ENOUGH_PAIRS:
-                seen.add(first)
-                yield start + first * pointer
-                break
+            tried.add(first)
+            good = _good_pairs(memory, words, first, base)
+            if good >= _ENOUGH_PAIRS:
+                scores.append((good, first))
+    # Shifted by a pair or two nearly all agree too: the best comes first.
+    for _, first in sorted(scores, reverse=True)[:_CANDIDATES]:
+        yield start + first * pointer
 
 
 def _good_pairs(memory: Memory, words: memoryview[int], first: int, base: int) -> int:
@@ -112,9 +117,7 @@ def _good_pairs(memory: Memory, words: memoryview[int], first: int, base: int) -
     for index in range(first, first + 2 * _PAIRS, 2):
         place = base + index * pointer
         forward, backward = words[index], words[index + 1]
-        if forward == backward == place:
-            good += 1
-        elif (
+        if forward == backward == place or (
             memory.word(forward + 3 * pointer) == place
             and memory.word(backward + 2 * pointer) == place
         ):
@@ -140,7 +143,7 @@ def _fitting(memory: Memory, bins: int, machine: int) -> Layout | None:
 
 
 def ring(memory: Memory, layout: Layout, main: int) -> list[int] | None:
-    """Return the addresses of all arenas, main_arena first, or None where the ring is not closed."""
+    """Return the addresses of all arenas, main_arena first, or None where they form no ring."""
     arenas, seen, address = [main], {main}, main
     while True:
         following = memory.word(address + layout.next_offset)

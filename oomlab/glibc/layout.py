@@ -7,7 +7,7 @@ first.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 NBINS = 128
 PREV_INUSE, IS_MMAPPED, NON_MAIN_ARENA = 1, 2, 4
@@ -48,14 +48,17 @@ class Layout(NamedTuple):
 
     @property
     def top_offset(self) -> int:
+        """Where ``top`` lies; ``last_remainder`` follows."""
         return self.fastbins_offset + self.fastbins * self.pointer_bytes
 
     @property
     def bins_offset(self) -> int:
+        """Where the bins lie."""
         return self.top_offset + 2 * self.pointer_bytes
 
     @property
     def next_offset(self) -> int:
+        """Where ``next`` lies, behind bins and binmap."""
         return self.bins_offset + (2 * NBINS - 2) * self.pointer_bytes + _BINMAP_BYTES
 
     @property
@@ -111,7 +114,8 @@ _PARAMETERS = (
     ((2, 43), (*_HEAD, "thp_mode", *_HUGE, *_COUNTS, *_TAIL, *_TCACHE)),
     ((2, 35), (*_HEAD, *_HUGE, *_COUNTS, *_TAIL, *_TCACHE)),
     ((2, 26), (*_HEAD, *_COUNTS, *_TAIL, *_TCACHE)),
-    ((2, 15), (*_HEAD, *_COUNTS, *_TAIL)),
+    ((2, 24), (*_HEAD, *_COUNTS, *_TAIL)),
+    ((2, 15), (*_HEAD, *_COUNTS, "mmapped_mem", "max_mmapped_mem", "max_total_mem", "sbrk_base")),
 )
 
 
@@ -141,15 +145,17 @@ class TcacheLayout(NamedTuple):
     since: tuple[int, int]
     bins: int
     small_bins: int
-    count_code: str
+    count_code: Literal["b", "H"]
     """Width of a count: ``b`` or ``H``."""
     counts_down: bool
     """2.42 and newer count the slots that are left."""
 
     def struct_bytes(self, pointer_bytes: int) -> int:
+        """Return ``sizeof (tcache_perthread_struct)``."""
         return self.entries_offset(pointer_bytes) + self.bins * pointer_bytes
 
     def entries_offset(self, pointer_bytes: int) -> int:
+        """Return where the heads of the lists lie, behind the counts."""
         counts = self.bins * (1 if self.count_code == "b" else 2)
         return -(-counts // pointer_bytes) * pointer_bytes
 

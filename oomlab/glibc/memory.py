@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal
 
 Read = Callable[[int, int], bytes]
 """``read(address, size)``: the bytes from there on, fewer or none where nothing is mapped."""
@@ -12,19 +12,10 @@ _BLOCK = 1 << 16
 _MAX_BLOCKS = 1024
 
 
-class Area(NamedTuple):
-    """One line of /proc/PID/maps."""
-
-    start: int
-    end: int
-    permissions: str
-    """Like ``rw-p``."""
-    path: str
-    """File, ``[heap]`` and the like, or empty."""
-
-    @property
-    def writable(self) -> bool:
-        return self.permissions.startswith("rw")
+def as_words(data: bytes, pointer_bytes: int) -> memoryview[int]:
+    """Return the whole words of some bytes."""
+    whole = memoryview(data)[: len(data) // pointer_bytes * pointer_bytes]
+    return whole.cast("Q") if pointer_bytes == 8 else whole.cast("I")
 
 
 class Memory:
@@ -33,7 +24,6 @@ class Memory:
     def __init__(self, read: Read, pointer_bytes: int) -> None:
         self.read = read
         self.pointer_bytes = pointer_bytes
-        self.code = "Q" if pointer_bytes == 8 else "I"
         self.limit = 1 << (8 * pointer_bytes)
         self._blocks: dict[int, bytes] = {}
 
@@ -56,14 +46,16 @@ class Memory:
         """Return that many words, or None where not all are mapped."""
         size = count * self.pointer_bytes
         data = self.bytes_at(address, size)
-        return tuple(memoryview(data).cast(self.code)) if len(data) == size else None
+        return tuple(as_words(data, self.pointer_bytes)) if len(data) == size else None
 
     def word(self, address: int) -> int | None:
         """Return the word at an address, or None where none is mapped."""
         found = self.words(address, 1)
         return found[0] if found is not None else None
 
-    def numbers(self, address: int, count: int, code: str) -> tuple[int, ...] | None:
+    def numbers(
+        self, address: int, count: int, code: Literal["b", "H", "I"]
+    ) -> tuple[int, ...] | None:
         """Return ``count`` numbers of another width: ``code`` as the struct module has it."""
         size = count * {"b": 1, "H": 2, "I": 4}[code]
         data = self.bytes_at(address, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .layout import ParameterLayout, parameter_layouts
-from .memory import Memory
+from .memory import Memory, as_words
 
 _MAX_THRESHOLD = 1 << 46
 _MAX_COUNT = 1 << 31
@@ -25,7 +25,7 @@ class Parameters(NamedTuple):
     n_mmaps: int
     n_mmaps_max: int
     max_n_mmaps: int
-    no_dyn_threshold: bool
+    no_dyn_threshold: int
     """Whether somebody has set a threshold, so that they don't adapt any more."""
     mmapped_mem: int
     max_mmapped_mem: int
@@ -48,7 +48,7 @@ def find_parameters(
     pointer = memory.pointer_bytes
     start, end = segment
     data = memory.read(start, end - start)
-    words = memoryview(data)[: len(data) // pointer * pointer].cast(memory.code)
+    words = as_words(data, pointer)
     for layout in parameter_layouts(pointer):
         base_index = layout.words["sbrk_base"] // pointer
         for index in range(len(words) - layout.size // pointer):
@@ -81,8 +81,8 @@ def _parameters(memory: Memory, layout: ParameterLayout, address: int) -> Parame
     for name, offset in layout.ints.items():
         number = memory.numbers(address + offset, 1, "I")
         values[name] = number[0] if number is not None else _MAX_COUNT
-    values.pop("tcache_unsorted_limit", None)
-    values.pop("hp_flags", None)
+    for unused in ("tcache_unsorted_limit", "hp_flags", "max_total_mem"):
+        values.pop(unused, None)
     if values.pop("thp_mode", 0) > 3:
         return None
     return Parameters(address, layout.since, **values)

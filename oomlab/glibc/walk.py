@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .layout import IS_MMAPPED, PREV_INUSE, Layout
-from .memory import Memory
+from .memory import Memory, as_words
 
 BLOCK_BYTES = 16 << 20
 _FLAGS = 7
@@ -36,7 +36,7 @@ class End(NamedTuple):
     address: int
     """The chunk that was not counted any more."""
     why: str
-    """``stop``, ``fence`` (a chunk too small to be one), ``broken`` or ``unreadable``."""
+    """``stop``, ``fence`` (a chunk too small to be one), ``broken``, ``unreadable``, ``limit``."""
 
 
 class Walker:
@@ -51,35 +51,37 @@ class Walker:
         self._on_free = on_free
         """Called with the free chunks of each block that was read."""
 
-    def walk(self, first: int, stop: int, limit: int) -> End:
+    def walk(self, first: int, stop: int, limit: int, most_bytes: int) -> End:
         """Count the chunks from ``first`` on, up to the chunk at ``stop``.
 
         The chunk that would begin at or beyond ``limit``, the end of what is mapped, breaks the
-        walk where it isn't ``stop``.
+        walk where it isn't ``stop``. After ``most_bytes`` it is broken off.
         """
         address = first
         while address != stop:
             if address > stop or address >= limit:
                 return End(address, "broken")
+            if address - first >= most_bytes:
+                return End(address, "limit")
             block_end = min(address + BLOCK_BYTES, stop + self._layout.header_bytes, limit)
             data = self._memory.read(address, block_end - address)
             if len(data) < self._layout.header_bytes:
                 return End(address, "unreadable")
-            following, why = self._block(address, data)
+            following, why = self._block(address, data, stop)
             if why:
                 return End(following, why)
             if following == address:
-                following, why = self._large(address)
+                following, why = self._large(address, stop)
                 if why:
                     return End(following, why)
             address = following
         return End(address, "stop")
 
-    def _block(self, start: int, data: bytes) -> tuple[int, str]:
+    def _block(self, start: int, data: bytes, stop: int) -> tuple[int, str]:
         """Count the chunks whose successors begin in a block; return where to go on, or why not."""
-        memory, layout, tally = self._memory, self._layout, self._tally
+        layout, tally = self._layout, self._tally
         pointer = layout.pointer_bytes
-        words = memoryview(data)[: len(data) // pointer * pointer].cast(memory.code)
+        words = as_words(data, pointer)
         count, shift = len(words), pointer.bit_length() - 1
         minimum, wrong = layout.minimum, (layout.alignment - 1) & ~_FLAGS | IS_MMAPPED
         used, special, marks = tally.used, tally.special, tally.marks
@@ -106,12 +108,13 @@ class Walker:
             index = following
             size = header & ~_FLAGS
             if size < minimum or header & wrong:
-                why = self._kind(header)
+                # The top ends at a page: with 4-byte pointers its size may be no multiple.
+                why = self._kind(header) if base + (index << shift) != stop else ""
                 break
         self._count_free(free)
         return base + (index << shift), why
 
-    def _large(self, address: int) -> tuple[int, str]:
+    def _large(self, address: int, stop: int) -> tuple[int, str]:
         """Count one chunk that is larger than a block."""
         layout, tally = self._layout, self._tally
         pointer = layout.pointer_bytes
@@ -126,7 +129,7 @@ class Walker:
         else:
             self._count_free([(address, size)])
             tally.wrong_footers += ends[0] != size
-        if (ends[1] & ~_FLAGS) < layout.minimum:
+        if (ends[1] & ~_FLAGS) < layout.minimum and address + size != stop:
             return address + size, self._kind(ends[1])
         return address + size, ""
 
