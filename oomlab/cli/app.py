@@ -28,6 +28,7 @@ COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
     "report": "Read OOM reports in kernel logs: who died, why.",
+    "watch": "Watch memory grow: leaks, until when, who dies then.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
     "eras": "List the eras of the rules; which is this machine's.",
