@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .report_memory import MemcgState, MemoryState
+
 
 class Trigger(NamedTuple):
     """The line that opens a report: which task asked for how much of what memory."""
@@ -34,81 +36,7 @@ class Context(NamedTuple):
     uid: int | None = None
     taint: str | None = None
     build: str | None = None
-
-
-class FreeBlocks(NamedTuple):
-    """Free blocks of one order: how many, of what size, of which migrate types (letters)."""
-
-    number: int
-    size_kib: int
-    types: str = ""
-
-
-class Zone(NamedTuple):
-    """One memory zone: its counters in kB by the kernel's names, reserves and free lists."""
-
-    node: int | None
-    name: str
-    fields_kib: dict[str, int]
-    lowmem_reserve_pages: tuple[int, ...] | None = None
-    free_blocks: tuple[FreeBlocks, ...] | None = None
-    free_total_kib: int | None = None
-    all_unreclaimable: bool | None = None
-
-
-class HugePages(NamedTuple):
-    """Huge pages of one size on one node, in numbers of them."""
-
-    node: int | None
-    total: int
-    free: int
-    surplus: int
-    size_kib: int
-
-
-class Slab(NamedTuple):
-    """One unreclaimable slab cache."""
-
-    name: str
-    used_kib: int
-    total_kib: int
-
-
-@dataclass(slots=True)
-class MemoryState:
-    """The Mem-Info dump of a machine-wide report."""
-
-    totals_pages: dict[str, int] = field(default_factory=dict)
-    nodes_kib: dict[int, dict[str, int]] = field(default_factory=dict)
-    zones: list[Zone] = field(default_factory=list)
-    hugepages: list[HugePages] = field(default_factory=list)
-    counts_pages: dict[str, int] = field(default_factory=dict)
-    """``pages RAM``, ``pages reserved`` and the like, by the kernel's own words."""
-    swap_free_kib: int | None = None
-    swap_total_kib: int | None = None
-    swap_cache: dict[str, int] | None = None
-    slabs: list[Slab] = field(default_factory=list)
-    allocations: list[str] = field(default_factory=list)
-
-
-class Usage(NamedTuple):
-    """A memory cgroup's counter: kB in use, its limit, how often the limit was hit."""
-
-    usage_kib: int
-    limit_kib: int
-    failcnt: int
-
-
-@dataclass(slots=True)
-class MemcgState:
-    """What a report says of memory cgroups."""
-
-    usage: dict[str, Usage] = field(default_factory=dict)
-    """By ``memory``, ``memory+swap``, ``swap``, ``kmem``."""
-    stats: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Statistics by cgroup path, in bytes (counters of events as counts)."""
-    min_protection_kib: int | None = None
-    low_protection_kib: int | None = None
+    """What stands behind the release: the build's number, and on new kernels preemption."""
 
 
 class TaskRow(NamedTuple):
@@ -194,7 +122,12 @@ class OomReport:
     policy: str | None = None
     cpuset: str | None = None
     mems_allowed: str | None = None
+    taint_reasons: str | None = None
+    """The second line of a taint (6.11 and newer): ``[W]=WARN``."""
     stack: list[str] = field(default_factory=list)
+    """The call trace, outermost last, as it stands."""
+    registers: list[str] = field(default_factory=list)
+    """The machine's registers and the code at the fault, as they stand."""
     memory: MemoryState | None = None
     memcg: MemcgState | None = None
     oom_memcg: str | None = None

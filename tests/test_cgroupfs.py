@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from oomlab import SourceError
 from oomlab.readers import cgroupfs
-from oomlab.readers.cgroupfs import find_memory_hierarchy, parse_memcg, parse_memcgs, read_memcgs
+from oomlab.readers.cgroupfs import find_memory_mount, read_memcgs
+from oomlab.readers.memcg import parse_memcg, parse_memcgs
 from oomlab.snapshot import UNLIMITED_PAGES
 
 V2 = {
@@ -20,6 +22,26 @@ V2 = {
     "memory.events": "low 0\noom 2\noom_kill 3\n",
     "cgroup.procs": "9\n7\n8\n",
 }
+V2_STAT = """\
+anon 40960
+file 81920
+shmem 8192
+inactive_file 20480
+active_file 12288
+unevictable 4096
+slab_reclaimable 16384
+pgscan 77
+"""
+V1_STAT = """\
+cache 0
+inactive_file 0
+total_rss 40960
+total_shmem 8192
+total_swap 4096
+total_inactive_file 20480
+total_active_file 12288
+total_unevictable 4096
+"""
 V1 = {
     "memory.limit_in_bytes": "1050000\n",
     "memory.memsw.limit_in_bytes": "9223372036854771712\n",
@@ -46,6 +68,94 @@ def test_version_1() -> None:
     assert (memcg.swappiness, memcg.oom_kills, memcg.pids) == (0, 4, ())
 
 
+def test_what_could_be_reclaimed_and_what_happened() -> None:
+    more = {
+        "memory.stat": V2_STAT,
+        "memory.high": "max\n",
+        "memory.min": "4096\n",
+        "memory.peak": "12288\n",
+        "memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 9\noom_group_kill 1\n",
+        "memory.events.local": "low 0\nhigh 0\nmax 5\noom 2\noom_kill 3\noom_group_kill 0\n",
+        "memory.pressure": PRESSURE,
+    }
+    memcg = parse_memcg("/a", V2 | more, 4096, 5)
+    assert memcg is not None
+    assert (memcg.anon_pages, memcg.shmem_pages, memcg.file_pages) == (10, 2, 8)
+    assert (memcg.unevictable_pages, memcg.slab_reclaimable_pages, memcg.pagescans) == (1, 4, 77)
+    assert (memcg.high_pages, memcg.min_pages, memcg.peak_pages) == (UNLIMITED_PAGES, 1, 3)
+    assert (memcg.oom_kills, memcg.oom_kills_below, memcg.oom_group_kills) == (3, 9, 1)
+    assert (memcg.oom_events, memcg.limit_hits) == (2, 5)
+    assert memcg.pressure is not None
+    assert (memcg.pressure.some_avg10_percent, memcg.pressure.full_total_us) == (1.25, 4)
+
+
+PRESSURE = """\
+some avg10=1.25 avg60=0.50 avg300=0.10 total=9
+full avg10=1.00 avg60=0.25 avg300=0.00 total=4
+"""
+
+
+def test_version_1_counts_what_is_below_too() -> None:
+    more = {
+        "memory.stat": V1_STAT,
+        "memory.failcnt": "12\n",
+        "memory.use_hierarchy": "0\n",
+        "memory.memsw.usage_in_bytes": "16384\n",
+        "memory.oom_control": "oom_kill_disable 1\nunder_oom 0\n",
+    }
+    memcg = parse_memcg("/a", V1 | more, 4096, 5)
+    assert memcg is not None
+    assert (memcg.anon_pages, memcg.shmem_pages, memcg.file_pages) == (10, 2, 8)
+    assert (memcg.swap_usage_pages, memcg.memsw_usage_pages, memcg.limit_hits) == (1, 4, 12)
+    assert (memcg.oom_kill_disabled, memcg.hierarchical, memcg.oom_kills) == (True, False, None)
+
+
+def test_old_files_without_the_newer_ones_leave_them_unknown() -> None:
+    for files in (V1, V2):
+        memcg = parse_memcg("/a", files, 4096, 5)
+        assert memcg is not None
+        assert memcg.file_pages is None
+        assert memcg.pressure is None
+
+
+def test_inside_a_cgroup_namespace_the_top_has_a_limit() -> None:
+    memcg = parse_memcg("/", V2, 4096, 1)
+    assert memcg is not None
+    assert memcg.limit_pages == 256
+
+
+def test_a_part_of_the_tree_keeps_its_paths(tmp_path: Path) -> None:
+    write(tmp_path, V1)
+    write(tmp_path / "sub", V1)
+    found = read_memcgs(tmp_path, "/docker/abc").memcgs
+    assert [memcg.path for memcg in found] == ["/docker/abc", "/docker/abc/sub"]
+    assert [memcg.creation_order for memcg in found] == [
+        path.stat().st_ino for path in (tmp_path, tmp_path / "sub")
+    ]
+
+
+def test_a_file_that_may_not_be_read_is_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, V2)
+    real = Path.read_text
+    errors = {"memory.max": errno.EACCES, "memory.pressure": errno.EOPNOTSUPP}
+    (tmp_path / "memory.pressure").write_text("")
+
+    def refuse(path: Path, *given: str) -> str:
+        if path.name in errors:
+            raise OSError(errors[path.name], "Permission denied")
+        return real(path, *given)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    tree = read_memcgs(tmp_path)
+    assert [memcg.limit_pages for memcg in tree.memcgs] == [None]
+    assert [gap.why for gap in tree.gaps] == ["Permission denied"]
+    errors.clear()
+    errors["memory.current"] = errno.ENODEV  # the cgroup was removed: as if it never was
+    assert read_memcgs(tmp_path) == ((), ())
+
+
 def test_only_cgroups_with_the_controller_count() -> None:
     found = parse_memcgs(
         {"/": {"cgroup.procs": "1\n"}, "/a": V2, "/a/b": {"cgroup.procs": "2\n"}}, 4096
@@ -64,7 +174,7 @@ def test_a_tree_of_files(tmp_path: Path) -> None:
     write(tmp_path, V2)
     write(tmp_path / "a b", V2)
     write(tmp_path / "a b" / "c", V2)
-    assert [memcg.path for memcg in read_memcgs(tmp_path)] == ["/", "/a b", "/a b/c"]
+    assert [memcg.path for memcg in read_memcgs(tmp_path).memcgs] == ["/", "/a b", "/a b/c"]
     with pytest.raises(SourceError, match="no cgroup hierarchy"):
         read_memcgs(tmp_path / "nope")
 
@@ -74,9 +184,11 @@ def test_a_cgroup_that_is_removed_meanwhile(
 ) -> None:
     write(tmp_path, V2)
     write(tmp_path / "a", V2)
-    listed = [*cgroupfs._directories(tmp_path), ("/gone", tmp_path / "gone")]
-    monkeypatch.setattr(cgroupfs, "_directories", lambda _mount: listed)
-    assert [memcg.path for memcg in read_memcgs(tmp_path)] == ["/", "/a"]
+    real = cgroupfs._directories
+    monkeypatch.setattr(
+        cgroupfs, "_directories", lambda *given: [*real(*given), ("/gone", tmp_path / "gone")]
+    )
+    assert [memcg.path for memcg in read_memcgs(tmp_path).memcgs] == ["/", "/a"]
 
 
 MOUNTS = """\
@@ -95,8 +207,9 @@ def test_the_hierarchy_of_another_proc_is_below_its_inits_root(
 ) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "mountinfo").write_text(MOUNTS.format(more))
-    assert find_memory_hierarchy(tmp_path) == tmp_path / "1" / "root" / place
+    found = find_memory_mount(tmp_path)
+    assert found == (tmp_path / "1" / "root" / place, "/")
 
 
 def test_no_hierarchy(tmp_path: Path) -> None:
-    assert find_memory_hierarchy(tmp_path) is None
+    assert find_memory_mount(tmp_path) is None

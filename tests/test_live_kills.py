@@ -17,7 +17,7 @@ import pytest
 from holders import Holder, can_lower_adj, holders
 
 import oomlab
-from oomlab.readers.cgroupfs import find_memory_hierarchy
+from oomlab.readers.cgroupfs import find_memory_mount
 from oomlab.readers.load import with_memcgs
 from oomlab.readers.procfs import PROC
 
@@ -56,9 +56,10 @@ def make_cage() -> Cage:
     """Make a memory cgroup below the top, or skip and say why."""
     if os.geteuid() != 0:
         pytest.skip("making a memory cgroup needs root")
-    top = find_memory_hierarchy(PROC)
-    if top is None:
+    mount = find_memory_mount(PROC)
+    if mount is None:
         pytest.skip("no memory cgroup hierarchy is mounted")
+    top = mount.directory
     name = f"oomlab-test-{os.getpid()}"
     directory = top / name
     try:

@@ -330,7 +330,7 @@ def test_read_some_skips_the_dead(sleeper: psutil.Process) -> None:
 
 
 def test_meminfo_needs_its_two_totals() -> None:
-    text = b"MemTotal:       100 kB\nMemFree: 1 kB\nSwapTotal:        8 kB\n"
+    text = b"MemTotal:       100 kB\nCached: 1 kB\nSwapTotal:        8 kB\n"
     assert parse_meminfo(text, 4096) == {"ram_pages": 25, "swap_pages": 2}
     with pytest.raises(oomlab.SourceError):
         parse_meminfo(b"MemTotal:       100 kB\n", 4096)
@@ -339,6 +339,9 @@ def test_meminfo_needs_its_two_totals() -> None:
 def test_zoneinfo_sums_zones_by_node() -> None:
     text = b"""\
 Node 0, zone      DMA
+  per-node stats
+      nr_inactive_file 2
+      nr_active_file 3
   pages free     1
         spanned  10
         present  9
@@ -353,7 +356,10 @@ Node 1, zone   Normal
 """
     nodes = parse_zoneinfo(text)
     assert nodes is not None
-    assert [tuple(node) for node in nodes] == [(0, 110, 99, 88), (1, 7, 7, None)]
+    assert [tuple(node) for node in nodes] == [
+        (0, 110, 99, 88, 1, 5),
+        (1, 7, 7, None, None, None),
+    ]
     assert parse_zoneinfo(b"") is None
 
 

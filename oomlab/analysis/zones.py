@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..report import OomReport, Zone, parse_list
+from ..report import OomReport, parse_list
+from ..report_memory import Zone
 from ..units import human
 
 _EVENTS = ("workingset_refault_file", "workingset_refault", "workingset_refault_anon")

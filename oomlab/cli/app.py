@@ -27,6 +27,7 @@ _MAX_MESSAGE = 500
 COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
+    "scopes": "List the places where memory can run out, nearest first.",
     "report": "Read OOM reports in kernel logs: who died, why.",
     "watch": "Watch memory grow: leaks, until when, who dies then.",
     "snapshot": "Save this machine's state to a file.",

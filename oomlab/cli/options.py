@@ -63,9 +63,14 @@ def load_source(
     proc: Path | None,
     details: Iterable[str] = (),
     event: int | None = None,
+    *,
+    cgroups: bool = False,
 ) -> Snapshot:
-    """Load what --from and --proc name, and say on stderr what could not be read."""
-    from ..readers.load import load
+    """Load what --from and --proc name, and say on stderr what could not be read.
+
+    With ``cgroups`` memory cgroups and the names of containers are read, too.
+    """
+    from ..readers.load import load, with_memcgs
     from ..readers.procfs import PROC
 
     if source is not None and proc is not None:
@@ -73,8 +78,10 @@ def load_source(
     if event is not None and source is None:
         raise InputError("--event N needs the log: --from FILE")
     # Rules with a bonus for root ask in which user namespace that is.
-    details = {"userns", *details}
+    details = {"userns", *details, *(("cgroup",) if cgroups else ())}
     snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS, event=event)
+    if cgroups and source is None:
+        snapshot = with_memcgs(snapshot, proc)
     report_gaps(snapshot)
     return snapshot
 

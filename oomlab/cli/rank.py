@@ -28,6 +28,32 @@ if TYPE_CHECKING:
 
 _DEFAULT_COUNT = 10
 
+Killer = Annotated[
+    str | None,
+    typer.Option(
+        "--killer",
+        metavar="NAME",
+        help="Rank as another killer would: earlyoom, or earlyoom:1.7.",
+    ),
+]
+Prefer = Annotated[
+    str | None, typer.Option("--prefer", metavar="REGEX", help="earlyoom's --prefer.")
+]
+Avoid = Annotated[str | None, typer.Option("--avoid", metavar="REGEX", help="earlyoom's --avoid.")]
+Ignore = Annotated[
+    str | None, typer.Option("--ignore", metavar="REGEX", help="earlyoom's --ignore.")
+]
+SortByRss = Annotated[bool, typer.Option("--sort-by-rss", help="earlyoom's --sort-by-rss.")]
+
+
+class _KillerOptions(NamedTuple):
+    """Options that only another killer than the kernel has."""
+
+    prefer: str | None
+    avoid: str | None
+    ignore: str | None
+    sort_by_rss: bool
+
 
 def rank(
     count: Annotated[
@@ -49,12 +75,27 @@ def rank(
         bool, typer.Option("--cmdline", "-c", help="Show command lines instead of names.")
     ] = False,
     kernel: Kernel = None,
+    killer: Killer = None,
+    prefer: Prefer = None,
+    avoid: Avoid = None,
+    ignore: Ignore = None,
+    sort_by_rss: SortByRss = False,
     form: OutputFormat = Format.table,
     source: From = None,
     event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Rank the OOM killer's likely victims, best first."""
+    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss)
+    if killer is not None or any(own):
+        from .killers import Asked, is_other, print_killer
+
+        if is_other(killer, own._asdict()):
+            limit = _limit(count, every, form)
+            where = (kernel, form, source, event, proc)
+            asked = Asked(killer or "", limit, every, user, sort, columns, *where, *own)
+            print_killer(asked)
+            return
     wanted = _Wanted(limit=_limit(count, every, form), every=every, user=user, sort=sort)
     details = _details(cmdline or form is Format.json, columns, sort)
     # On a large machine workers begin to read now: the imports below are time for them.

@@ -66,7 +66,9 @@ def report(
         if not found:
             raise InputError(f"there is no event {event} here (oomlab report FILE lists them)")
     if form is Format.json:
-        print_json(output.report_document(found))
+        from ..output.report_document import report_document
+
+        print_json(report_document(found))
     elif form is Format.table and len(found) == 1:
         from ..output.event import event_text
 

@@ -77,6 +77,8 @@ class Facts(NamedTuple):
     """Which writes to oom_adj need CAP_SYS_RESOURCE."""
     oom_score_adj_write: Literal["none", "lower", "below minimum"]
     """Which writes to oom_score_adj need CAP_SYS_RESOURCE."""
+    adj_follows_mm: bool
+    """Writing one process's oom_score_adj sets that of all processes on its memory map."""
     oom_adj_read_clamped: bool
     """oom_score_adj 942 to 999 is shown as 15, not as 16, which can't be written."""
     legacy_children: Literal["full", "half"]
@@ -127,6 +129,7 @@ BASE = Facts(
     oom_adj_read_factor=15,
     oom_adj_write="always",
     oom_score_adj_write="none",
+    adj_follows_mm=False,
     oom_adj_read_clamped=False,
     legacy_children="full",
     legacy_origin=False,

@@ -113,6 +113,7 @@ CHANGES: tuple[Change, ...] = (
     Change((4, 7), "ties", "last", "trees 4.6 and 4.7"),
     Change((4, 7), "scan_threads", False, "trees 4.6 and 4.7"),
     Change((4, 8), "mm_partners", "not init", "trees 4.7 and 4.8"),
+    Change((4, 8), "adj_follows_mm", True, "44a70adec910 (in v4.8)"),
     Change((4, 8), "vfork_skipped", True, "b18dc5f291c0 (in v4.8)"),
     Change((4, 9), "ties", "first", "trees 4.8 and 4.9"),
     Change((4, 9), "choice_bits", 64, "trees 4.8 and 4.9"),

@@ -130,6 +130,18 @@ class Scorer:
             return None
         return self._badness(usage[0] + more_pages, adj, has_root_bonus(task))
 
+    def pages_of(self, task: Task) -> tuple[int, int, int] | None:
+        """Return the pages that count against a task: as read, lowest, highest; or None."""
+        return self._usage(task)
+
+    def by_adj(self, task: Task, pages: int) -> Callable[[int], int]:
+        """Return the badness of ``task`` with ``pages`` pages as a function of oom_score_adj.
+
+        It never falls as oom_score_adj rises. -1000 is no value of it: that is unkillable.
+        """
+        badness, root = self._badness, self._bonus and has_root_bonus(task)
+        return lambda oom_score_adj: badness(pages, oom_score_adj, root)
+
     def _oom_score(self, pages: int, adj: int, root: bool, points: int) -> int:
         """Return /proc/PID/oom_score, which knows nothing of cgroup limits."""
         if not self._machine_wide:

@@ -39,6 +39,7 @@ TITLES = {
     "oom_adj_read_factor": "oom_adj as read",
     "oom_adj_write": "writes to oom_adj that need CAP_SYS_RESOURCE",
     "oom_score_adj_write": "writes to oom_score_adj that need CAP_SYS_RESOURCE",
+    "adj_follows_mm": "oom_score_adj of others on the same memory map is set with it",
     "oom_adj_read_clamped": "oom_score_adj 942 to 999 as oom_adj",
     "legacy_children": "children's address space",
     "legacy_origin": "a process in swapoff",

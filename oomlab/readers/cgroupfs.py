@@ -1,34 +1,34 @@
-"""The memory cgroup tree: limits, usage and members, of cgroup v1 and v2."""
+"""The memory cgroup tree: where it is mounted, and a Memcg for each directory of it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import SourceError
-from ..snapshot import UNLIMITED_PAGES, Memcg
+from ..snapshot import Gap, Memcg
+from .memcg import FILES, parse_memcgs
 
 _OWN_PROC = Path("/proc")
-_FILES = (
-    "memory.max",
-    "memory.swap.max",
-    "memory.current",
-    "memory.swap.current",
-    "memory.oom.group",
-    "memory.events.local",
-    "memory.events",
-    "memory.limit_in_bytes",
-    "memory.memsw.limit_in_bytes",
-    "memory.usage_in_bytes",
-    "memory.swappiness",
-    "memory.oom_control",
-    "cgroup.procs",
-)
+_GONE = (errno.ENOENT, errno.ENODEV)
+"""Of a cgroup that is removed while it is read: its files are gone, or no longer answer."""
+_ABSENT = (errno.EOPNOTSUPP, errno.EINVAL)
+"""Of a file that is there but off, as memory.pressure is with psi=0."""
 
 
-def find_memory_hierarchy(proc: Path) -> Path | None:
+class MemoryMount(NamedTuple):
+    """Where the memory controller's cgroups are mounted."""
+
+    directory: Path
+    root: str
+    """The cgroup that the directory shows: not "/" where a container sees a part only."""
+
+
+def find_memory_mount(proc: Path) -> MemoryMount | None:
     """Return where the memory controller's cgroups are mounted, v1's before v2's.
 
     Another /proc than our own names places as its own processes see them: its init's root
@@ -49,10 +49,11 @@ def find_memory_hierarchy(proc: Path) -> Path | None:
         point = Path(_unescaped(places[4]))
         if proc != _OWN_PROC:
             point = proc / "1" / "root" / point.relative_to("/")
+        mount = MemoryMount(point, _unescaped(places[3]))
         if kind == "cgroup" and "memory" in rest[-1].split(","):
-            return point
+            return mount
         if kind == "cgroup2" and unified is None:
-            unified = point
+            unified = mount
     return unified
 
 
@@ -61,105 +62,63 @@ def _unescaped(place: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), place)
 
 
-def read_memcgs(mount: Path) -> tuple[Memcg, ...]:
-    """Read all memory cgroups below a mount. Raises SourceError where it can't be listed."""
+class MemcgTree(NamedTuple):
+    """All memory cgroups below a mount, parents first, and what could not be read."""
+
+    memcgs: tuple[Memcg, ...]
+    gaps: tuple[Gap, ...]
+
+
+def read_memcgs(mount: Path, root: str = "/") -> MemcgTree:
+    """Read all memory cgroups below a mount that shows the cgroup ``root``.
+
+    One that is removed meanwhile is left out. Raises SourceError where it can't be listed.
+    """
     if not mount.is_dir():
         raise SourceError(f"{mount}: no cgroup hierarchy there")
+    denied: dict[str, list[str]] = {}
+
+    def deny(error: OSError, path: str) -> None:
+        if error.errno not in _GONE:
+            denied.setdefault(error.strerror or str(error), []).append(path)
+
     files: dict[str, dict[str, str]] = {}
     orders: dict[str, int] = {}
-    for path, directory in _directories(mount):
+    for below, directory in _directories(mount, deny):
+        path = below if root == "/" else root + below.rstrip("/")
         try:
             orders[path] = directory.stat().st_ino
-        except FileNotFoundError:
-            continue  # removed since it was listed, as containers come and go
-        files[path] = _read_files(directory)
-    return parse_memcgs(files, os.sysconf("SC_PAGE_SIZE"), orders)
+            files[path] = _read_files(directory, deny)
+        except OSError as error:
+            deny(error, str(directory))
+    memcgs = parse_memcgs(files, os.sysconf("SC_PAGE_SIZE"), orders)
+    return MemcgTree(memcgs, tuple(_gap(why, paths) for why, paths in sorted(denied.items())))
 
 
-def parse_memcgs(
-    cgroups: Mapping[str, Mapping[str, str]],
-    page_size: int,
-    creation_orders: Mapping[str, int] | None = None,
-) -> tuple[Memcg, ...]:
-    """Make Memcgs of the text of their files, leaving out cgroups without the controller."""
-    orders = creation_orders or {path: index for index, path in enumerate(cgroups)}
-    found = []
-    for path, files in cgroups.items():
-        try:
-            found.append(parse_memcg(path, files, page_size, orders.get(path)))
-        except ValueError as error:
-            raise SourceError(f"memory cgroup {path}: {error}") from error
-    return tuple(memcg for memcg in found if memcg is not None)
+def _gap(why: str, paths: list[str]) -> Gap:
+    shown = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+    return Gap(what=f"memory cgroups ({len(paths)} files: {shown})", why=why)
 
 
-def parse_memcg(
-    path: str, files: Mapping[str, str], page_size: int, creation_order: int | None
-) -> Memcg | None:
-    """Make one Memcg, or None where the memory controller is off there."""
-    if "memory.limit_in_bytes" in files:
-        limits = {
-            "limit_pages": _pages(files.get("memory.limit_in_bytes"), page_size),
-            "memsw_limit_pages": _pages(files.get("memory.memsw.limit_in_bytes"), page_size),
-            "usage_pages": _pages(files.get("memory.usage_in_bytes"), page_size),
-        }
-        version, events = 1, files.get("memory.oom_control", "")
-    elif "memory.current" in files or path == "/":
-        limits = {
-            "limit_pages": UNLIMITED_PAGES
-            if path == "/"
-            else _pages(files.get("memory.max"), page_size),
-            "swap_limit_pages": _pages(files.get("memory.swap.max"), page_size),
-            "usage_pages": _pages(files.get("memory.current"), page_size),
-            "swap_usage_pages": _pages(files.get("memory.swap.current"), page_size),
-        }
-        version, events = 2, files.get("memory.events.local") or files.get("memory.events", "")
-    else:
-        return None
-    swappiness, group = files.get("memory.swappiness"), files.get("memory.oom.group")
-    procs = files.get("cgroup.procs")
-    return Memcg(
-        path=path,
-        version=version,
-        swappiness=int(swappiness) if swappiness else None,
-        oom_group=group.strip() == "1" if group else None,
-        oom_kills=_event(events, "oom_kill"),
-        creation_order=creation_order,
-        pids=tuple(map(int, procs.split())) if procs is not None else None,
-        **limits,
-    )
-
-
-def _pages(text: str | None, page_size: int) -> int | None:
-    """Return a limit or usage in pages, UNLIMITED_PAGES for max and v1's largest number."""
-    if text is None or not text.strip():
-        return None
-    if text.strip() == "max":
-        return UNLIMITED_PAGES
-    pages = int(text) // page_size
-    # v1 prints the largest page count times the page size, which depends on the kernel.
-    return UNLIMITED_PAGES if int(text) >= (1 << 62) else pages
-
-
-def _event(text: str, name: str) -> int | None:
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return None
-
-
-def _directories(mount: Path) -> Iterator[tuple[str, Path]]:
-    for directory, names, _ in os.walk(mount):
+def _directories(mount: Path, deny: Callable[[OSError, str], None]) -> Iterator[tuple[str, Path]]:
+    for directory, names, _ in os.walk(mount, onerror=lambda e: deny(e, str(e.filename))):
         names.sort()
         below = Path(directory).relative_to(mount)
         yield ("/" if below == Path() else f"/{below}"), Path(directory)
 
 
-def _read_files(directory: Path) -> dict[str, str]:
+def _read_files(directory: Path, deny: Callable[[OSError, str], None]) -> dict[str, str]:
+    """Read a cgroup's files. Raises OSError where the cgroup is gone or can't be listed."""
     files = {}
-    for name in _FILES:
+    there = frozenset(os.listdir(directory))  # noqa: PTH208  # names alone are faster
+    for name in FILES:
+        if name not in there:
+            continue
         try:
-            files[name] = (directory / name).read_text()
-        except OSError:
-            continue  # not of this version, or the cgroup is gone
+            files[name] = (directory / name).read_text("ascii", "replace")
+        except OSError as error:
+            if error.errno in _GONE:
+                raise
+            if error.errno not in _ABSENT:
+                deny(error, str(directory / name))
     return files

@@ -74,14 +74,26 @@ def _marked(snapshot: Snapshot) -> Snapshot:
 
 
 def with_memcgs(snapshot: Snapshot, proc: Path | None = None) -> Snapshot:
-    """Return the snapshot with this machine's memory cgroups, where they are mounted."""
-    from .cgroupfs import find_memory_hierarchy, read_memcgs
+    """Return the snapshot with this machine's memory cgroups and the names of its containers.
 
-    mount = find_memory_hierarchy(proc or PROC)
+    Where no memory controller is mounted, or it can't be read, a gap says so.
+    """
+    from .cgroupfs import find_memory_mount, read_memcgs
+    from .engines import read_containers
+
+    mount = find_memory_mount(proc or PROC)
     if mount is None:
-        return snapshot
+        gap = Gap(what="memory cgroups", why="no memory controller is mounted")
+        return replace(snapshot, gaps=(*snapshot.gaps, gap))
     try:
-        return replace(snapshot, memcgs=read_memcgs(mount))
+        tree = read_memcgs(*mount)
     except SourceError as error:
         gap = Gap(what="memory cgroups", why=str(error))
         return replace(snapshot, gaps=(*snapshot.gaps, gap))
+    root = Path("/") if proc in (None, PROC) else Path(proc) / "1" / "root"
+    return replace(
+        snapshot,
+        memcgs=tree.memcgs,
+        containers=read_containers(root),
+        gaps=(*snapshot.gaps, *tree.gaps),
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import SourceError
 from ..snapshot import Gap, Machine, Node
 from ..units import kib_to_pages
+from .pressure import read_pressure
 
 SYSCTLS = (
     "oom_kill_allocating_task",
@@ -51,6 +52,7 @@ def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
     replaced = _is_replaced(root, "meminfo")
     if replaced:
         # lxcfs and its like put a container's limits there; the kernel's totals are sysinfo's.
+        meminfo.pop("available_pages", None)
         meminfo |= _read_sysinfo(page_size)
         gaps.append(Gap(what="meminfo", why="something is mounted over it; used sysinfo(2)"))
     zones = _read_optional(root / "zoneinfo", gaps)
@@ -69,6 +71,7 @@ def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
         uptime_seconds=_read_uptime(root),
         init_pid_namespace=inside,
         meminfo_replaced=replaced,
+        pressure=read_pressure(root / "pressure" / "memory"),
         **meminfo,
         **_read_sysctls(root, gaps),
     ), tuple(gaps)
@@ -79,17 +82,23 @@ def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
 
     Raises SourceError where MemTotal or SwapTotal is missing.
     """
-    found = dict(re.findall(rb"^(MemTotal|SwapTotal|MemAvailable): +(\d+) kB$", text, re.MULTILINE))
+    found = dict(re.findall(_MEMINFO, text, re.MULTILINE))
     if b"MemTotal" not in found or b"SwapTotal" not in found:
         raise SourceError("meminfo has no MemTotal or no SwapTotal line")
     if int(found[b"MemTotal"]) == 0:
         raise SourceError("meminfo says that there is no memory")
-    names = {
-        b"MemTotal": "ram_pages",
-        b"SwapTotal": "swap_pages",
-        b"MemAvailable": "available_pages",
-    }
-    return {names[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
+    return {_FIELDS[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
+
+
+_MEMINFO = rb"^(MemTotal|SwapTotal|MemAvailable|MemFree|SwapFree|AnonPages): +(\d+) kB$"
+_FIELDS = {
+    b"MemTotal": "ram_pages",
+    b"SwapTotal": "swap_pages",
+    b"MemAvailable": "available_pages",
+    b"MemFree": "free_pages",
+    b"SwapFree": "swap_free_pages",
+    b"AnonPages": "anon_pages",
+}
 
 
 def parse_word_bits(text: bytes) -> int:
@@ -104,19 +113,21 @@ def parse_word_bits(text: bytes) -> int:
 
 
 def parse_zoneinfo(text: bytes) -> tuple[Node, ...] | None:
-    """Return each NUMA node's spanned, present and managed pages out of /proc/zoneinfo."""
+    """Return each NUMA node's pages out of /proc/zoneinfo, summed over its zones.
+
+    The file lists are the node's from 4.8 on and were each zone's before: their sum is the same.
+    """
     totals: dict[int, dict[bytes, int]] = {}
     node = None
     for line in text.splitlines():
         words = line.split()
         if line.startswith(b"Node ") and len(words) >= 2:
             node = totals.setdefault(int(words[1].rstrip(b",")), {})
-        elif (
-            node is not None
-            and len(words) == 2
-            and words[0] in (b"spanned", b"present", b"managed")
-        ):
-            node[words[0]] = node.get(words[0], 0) + int(words[1])
+        elif node is not None and words[:2] == [b"pages", b"free"]:
+            node[b"free"] = node.get(b"free", 0) + int(words[2])
+        elif node is not None and len(words) == 2 and words[0] in _NODE_FIGURES:
+            name = _NODE_FIGURES[words[0]]
+            node[name] = node.get(name, 0) + int(words[1])
     if not totals:
         return None
     return tuple(
@@ -125,9 +136,20 @@ def parse_zoneinfo(text: bytes) -> tuple[Node, ...] | None:
             spanned_pages=pages.get(b"spanned", 0),
             present_pages=pages.get(b"present", 0),
             managed_pages=pages.get(b"managed"),
+            free_pages=pages.get(b"free"),
+            file_pages=pages.get(b"file"),
         )
         for number, pages in sorted(totals.items())
     )
+
+
+_NODE_FIGURES = {
+    b"spanned": b"spanned",
+    b"present": b"present",
+    b"managed": b"managed",
+    b"nr_inactive_file": b"file",
+    b"nr_active_file": b"file",
+}
 
 
 def parse_swapped_out(text: bytes) -> int:
@@ -173,6 +195,8 @@ def _read_sysinfo(page_size: int) -> dict[str, int]:
     return {
         "ram_pages": info.totalram * info.mem_unit // page_size,
         "swap_pages": info.totalswap * info.mem_unit // page_size,
+        "free_pages": info.freeram * info.mem_unit // page_size,
+        "swap_free_pages": info.freeswap * info.mem_unit // page_size,
     }
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import SnapshotFormatError, SourceError
 from ..snapshot import Gap, Machine, Snapshot, Task, scan_order_key
-from .cgroupfs import parse_memcgs
 from .machine import SYSCTLS, parse_meminfo, parse_swapped_out, parse_zoneinfo
+from .memcg import parse_memcgs
 from .procpid import RawTask, leader_has_exited, make_task
 
 

@@ -19,7 +19,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
-from ..snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Node, Reported, Snapshot, Task
+from ..snapshot import (
+    UNLIMITED_PAGES,
+    Container,
+    Gap,
+    Machine,
+    Memcg,
+    Node,
+    Pressure,
+    Reported,
+    Snapshot,
+    Task,
+)
 
 SCHEMA = "oomlab.snapshot/1"
 MAX_BYTES = 1 << 28
@@ -28,7 +39,7 @@ MAX_BYTES = 1 << 28
 MAX_BRACKETS = 1 << 23
 """Refuse more lists and objects: small in the file, they grow twentyfold in memory."""
 
-_RECORDS = (Machine, Node, Task, Memcg, Gap, Reported)
+_RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 
@@ -155,12 +166,14 @@ def parse_snapshot(body: dict[str, Any], name: str = "snapshot") -> Snapshot:
 _PAGE_SIZES = frozenset(1 << bits for bits in range(10, 21))
 
 _MOST_PAGES = 1 << 52
+_MAY_BE_MAX = ("high_pages", "min_pages", "low_pages")
 _RANGES = {
     "oom_score_adj": (-1000, 1000),
     "oom_adj": (-17, 15),
     "nice": (-20, 19),
     "pid": (0, 1 << 31),
     "ppid": (0, 1 << 31),
+    "main_pid": (0, 1 << 31),
     "cpus": (1, 1 << 16),
     "timer_hz": (1, 1 << 16),
     "kernel_oom_score": (0, (1 << 64) - 1),
@@ -170,7 +183,7 @@ _RANGES = {
 
 
 def _range_of(name: str) -> tuple[int, int]:
-    if name.endswith("_pages") and "limit" not in name:
+    if name.endswith("_pages") and "limit" not in name and name not in _MAY_BE_MAX:
         return 0, _MOST_PAGES
     return _RANGES.get(name, (0, UNLIMITED_PAGES))
 
@@ -252,4 +265,7 @@ def _plain(hint: type[Any], value: Any, where: str, low: int, high: int) -> Any:
         raise SnapshotFormatError(f"{where}: {repr(value)[:40]} is not {hint.__name__}")
     if hint is int and not low <= value <= high:
         raise SnapshotFormatError(f"{where}: number out of range ({low} to {high})")
+    # Written so that NaN fails, too.
+    if hint is float and not 0 <= value <= 100:
+        raise SnapshotFormatError(f"{where}: not a share in percent (0 to 100)")
     return value

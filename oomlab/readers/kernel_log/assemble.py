@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from ...report import OomReport
 from .lines import Line, classify, looks_important, mended
 from .prefixes import Unwrapper, Wrapped
-from .reports import add_line, add_unparsed, row_pattern
+from .reports import add_line, add_unparsed
+from .table_lines import row_pattern
 
 QUIET_LINES = 400
 """An event ends when so many lines in a row say nothing of it."""

@@ -74,7 +74,7 @@ LINES: tuple[tuple[str, str], ...] = (
         "totals",
         r"(?P<fields>(?:[Aa]ctive|[Ii]nactive|unevictable|slab|mapped|sec_pagetables|kernel_misc|free|dirty)\w*:?\d+(?: [a-z_]+: ?\d+)*)",
     ),
-    ("reserve", r"lowmem_reserve\[\]:(?P<values>(?: \d+)*)|protections\[\]:(?: \d+)*"),
+    ("reserve", r"(?:lowmem_reserve|protections)\[\]:(?: \d+)*"),
     (
         "buddy",
         r"(?:Node (?P<node>\d+) )?(?P<zone>\w{2,16}): (?P<list>(?:\d+\* ?\d+kB (?:\([A-Z]+\) )?)+)(?:= (?P<total>\d+)kB|(?P<rest>=.*|\d.*))",
@@ -99,7 +99,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     ("slab", r"(?P<name>\S.{0,60}?) +(?P<used>\d+)KB +(?P<total>\d+)KB"),
     ("allocations_head", r"Memory allocations:"),
-    ("allocation", r"(?:\d[\d.]* ?[KMGT]?i?B?) +\d+ +\S+:\d+ .*"),
+    ("allocation", r"(?P<size>\d[\d.]* ?[KMGT]?i?B?) +(?P<calls>\d+) +(?P<place>\S+:\d+ .*)"),
     ("protection", r"Memory cgroup min protection (?P<min>\d+)kB -- low protection (?P<low>\d+)kB"),
     ("task_in", r"Task in (?P<task>.*) killed as a result of limit of (?P<oom>.*)"),
     ("task_in_1", r"Task in (?P<task>/.*)"),

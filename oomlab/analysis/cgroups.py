@@ -1,0 +1,80 @@
+"""Which cgroup a process is in, who is in a cgroup, and what to call it."""
+
+from __future__ import annotations
+
+from ..kernel.scope import is_inside, parent_of
+from ..snapshot import Container, Snapshot, Task
+from .places import Place
+
+
+def name_of(snapshot: Snapshot, place: Place) -> str:
+    """Return how to call a place: a container or pod by the name that its engine knows."""
+    inside = f"/{place.below}" if place.below else ""
+    if place.kind == "container":
+        container = container_of(snapshot, place)
+        if container is not None and container.name:
+            return f"{container.name}{inside}"
+    if place.kind == "pod":
+        for container in snapshot.containers or ():
+            if container.pod and container.pod_uid == place.pod_uid and place.pod_uid:
+                space = f"{container.namespace}/" if container.namespace else ""
+                return f"{space}{container.pod}{inside}"
+    if place.kind == "user":
+        users = {task.uid: task.user for task in snapshot.tasks if task.user}
+        if place.uid in users:
+            return f"user {users[place.uid]}{inside}"
+    return place.label
+
+
+def container_of(snapshot: Snapshot, place: Place) -> Container | None:
+    """Return what a local engine's state files say of a place's container."""
+    for container in snapshot.containers or ():
+        if container.id == place.container:
+            return container
+    return None
+
+
+def memcg_path_of(snapshot: Snapshot, task: Task) -> str | None:
+    """Return the path of the memory cgroup that a task is charged to, None where unknown.
+
+    A v2 cgroup without the memory controller counts as its nearest ancestor that has it.
+    """
+    if not snapshot.memcgs:
+        return None
+    version = snapshot.memcgs[0].version
+    path = task.cgroup_path("" if version == 2 else "memory")
+    known = {memcg.path for memcg in snapshot.memcgs}
+    while path is not None and path not in known:
+        path = parent_of(path)
+    return path
+
+
+def cgroup_of(task: Task) -> str | None:
+    """Return the path that tells a task's place: v2's, or else that of memory, or systemd's.
+
+    With v1 controllers beside it the v2 hierarchy is often unused: its "/" then says nothing.
+    """
+    unified = task.cgroup_path("")
+    if unified is not None and unified != "/":
+        return unified
+    return task.cgroup_path("memory") or task.cgroup_path("name=systemd") or unified
+
+
+def tasks_inside(snapshot: Snapshot, path: str) -> tuple[Task, ...]:
+    """Return the processes of a cgroup and of all below it, in scan order."""
+    return tuple(
+        task
+        for task in snapshot.tasks
+        if not task.kernel_thread and (own := cgroup_of(task)) is not None and is_inside(own, path)
+    )
+
+
+def all_paths(snapshot: Snapshot) -> list[str]:
+    """Return all cgroup paths that are known: those of memory cgroups and of tasks."""
+    known = {memcg.path for memcg in snapshot.memcgs or ()}
+    for task in snapshot.tasks:
+        path = cgroup_of(task)
+        while path is not None and path not in known:
+            known.add(path)
+            path = parent_of(path)
+    return sorted(known)

@@ -1,0 +1,73 @@
+"""Whose choice would take a process along: it is spared only if they are spared, too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ..kernel.badness import OOM_SCORE_ADJ_MIN
+from ..kernel.sacrifice import group_killed, group_of
+from ..kernel.sharing import likely_share_mm
+from ..snapshot import Task
+from .ranking import Ranking
+
+Shared = Collection[frozenset[int]]
+"""Sets of pids known to be on one memory map each."""
+
+
+def companions(ranking: Ranking, protected: Iterable[Task], shared: Shared) -> dict[int, str]:
+    """Return the pids whose choice would kill one of ``protected``, each with the rule.
+
+    The members of its memory.oom.group, the processes on its memory map, and until 5.0 the
+    parents of all of these, for whom a child dies. None of ``protected`` is among them.
+    """
+    facts, found = ranking.era.facts, {task.pid: "" for task in protected}
+    by_pid = {task.pid: task for task in ranking.scope.everyone or ranking.scope.tasks}
+    waiting = list(protected)
+    while waiting:
+        task = waiting.pop()
+        for other, why in (*_group_mates(ranking, task), *_partners(ranking, task, shared)):
+            if other not in found and other in by_pid:
+                found[other] = why
+                waiting.append(by_pid[other])
+    if facts.child_rule != "none":
+        for pid in list(found):
+            parent = by_pid[pid].ppid
+            if parent in by_pid and parent not in found:
+                found[parent] = f"until 5.0 a child dies in its place, and {pid} is its child"
+    return {pid: why for pid, why in found.items() if why}
+
+
+def _group_mates(ranking: Ranking, task: Task) -> list[tuple[int, str]]:
+    if task.oom_score_adj == OOM_SCORE_ADJ_MIN:
+        return []  # it survives its group
+    facts, scope = ranking.era.facts, ranking.scope
+    group = group_of(facts, task, ranking.snapshot.memcgs or (), scope)
+    if group is None:
+        return []
+    why = f"memory.oom.group of {group} kills {task.pid} with it"
+    return [(mate.pid, why) for mate in group_killed(facts, group, scope.everyone)]
+
+
+def _partners(ranking: Ranking, task: Task, shared: Shared) -> list[tuple[int, str]]:
+    if ranking.era.facts.mm_partners == "none":
+        return []
+    why = f"it is on the memory map of {task.pid}: they die together"
+    return [(pid, why) for pids in shared if task.pid in pids for pid in pids if pid != task.pid]
+
+
+def lookalikes(tasks: Iterable[Task], others: Iterable[Task]) -> list[tuple[Task, Task]]:
+    """Return the pairs that may be on one memory map, for no file tells who is.
+
+    Processes on one map also show one command line, which lies in it.
+    """
+    by_size: dict[tuple[int | None, int | None], list[Task]] = {}
+    for other in others:
+        by_size.setdefault((other.total_vm_pages, other.pagetable_bytes), []).append(other)
+    return [
+        (task, other)
+        for task in tasks
+        for other in by_size.get((task.total_vm_pages, task.pagetable_bytes), ())
+        if other.pid != task.pid
+        and likely_share_mm(task, other)
+        and (task.cmdline is None or other.cmdline is None or task.cmdline == other.cmdline)
+    ]

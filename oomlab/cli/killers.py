@@ -1,0 +1,116 @@
+"""``oomlab rank --killer``: the ranking that another killer would make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+from ..snapshot import Snapshot
+from .options import Format, load_source, print_columns, print_json, print_table
+
+KILLERS = ("kernel", "earlyoom")
+
+
+class Asked(NamedTuple):
+    """What the command line asks of a killer's ranking."""
+
+    killer: str
+    limit: int | None
+    every: bool
+    user: str | None
+    sort: str | None
+    columns: str | None
+    kernel: str | None
+    form: Format
+    source: str | None
+    event: int | None
+    proc: Path | None
+    prefer: str | None
+    avoid: str | None
+    ignore: str | None
+    sort_by_rss: bool
+
+
+def is_other(killer: str | None, own: dict[str, Any]) -> bool:
+    """Tell whether another killer than the kernel is asked.
+
+    Raises InputError for a name that is none, and for options (``own``) of another killer.
+    """
+    name, _, release = (killer or "kernel").partition(":")
+    if name not in KILLERS:
+        raise InputError(f"no killer {name!r}; there are: {', '.join(KILLERS)}")
+    if release and name != "earlyoom":
+        raise InputError(f"--killer {name} takes no release; write --killer {name}")
+    for option, value in own.items():
+        if value and name != "earlyoom":
+            raise InputError(f"--{option.replace('_', '-')} goes with --killer earlyoom")
+    return name != "kernel"
+
+
+def print_killer(asked: Asked) -> None:
+    """Print the ranking that is asked for."""
+    _, _, release = asked.killer.partition(":")
+    _print_earlyoom(asked, release)
+
+
+def _load(asked: Asked, details: set[str]) -> Snapshot:
+    return load_source(asked.source, asked.proc, details, asked.event)
+
+
+def _print_earlyoom(asked: Asked, release: str) -> None:
+    from ..analysis.killers.earlyoom import NEWEST, Settings, rank_earlyoom
+    from ..output.killers import earlyoom as output
+
+    if asked.columns == "help":
+        print_columns(output.COLUMNS)
+        return
+    settings = Settings(
+        release=release or NEWEST,
+        prefer=_pattern(asked.prefer, "--prefer"),
+        avoid=_pattern(asked.avoid, "--avoid"),
+        ignore=_pattern(asked.ignore, "--ignore"),
+        sort_by_rss=asked.sort_by_rss,
+    )
+    ranking = rank_earlyoom(_load(asked, set()), settings, kernel=asked.kernel)
+    cut_later = asked.user is not None or asked.sort is not None
+    rows = output.rows_of(ranking, None if cut_later else asked.limit, every=asked.every)
+    if asked.user is not None:
+        rows = [r for r in rows if asked.user in (r.one.task.user, str(r.one.task.euid))]
+    if asked.form is Format.json:
+        print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
+        return
+    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+
+
+def _pattern(text: str | None, option: str) -> Any:
+    if text is None:
+        return None
+    from .posix_regex import compile_extended
+
+    return compile_extended(text, option)
+
+
+def _sorted(asked: Asked, rows: list[Any], columns: Any) -> list[Any]:
+    from ..output.tables import sort_rows
+
+    ordered = sort_rows(rows, columns, asked.sort) if asked.sort is not None else rows
+    return ordered[: asked.limit]
+
+
+def _print(
+    asked: Asked, columns: Any, rows: list[Any], default: list[Any], heading: list[str]
+) -> None:
+    from ..output.tables import Table, choose
+
+    listed = choose(columns, asked.columns) if asked.columns is not None else default
+    shown = _sorted(asked, rows, columns)
+    marked = frozenset(i for i, row in enumerate(shown) if row.places == (1, 1))
+    table: Table[Any] = Table(
+        columns=listed,
+        rows=shown,
+        heading=heading,
+        marked=marked,
+        fixed=asked.columns is not None,
+    )
+    print_table(table, asked.form)
