@@ -40,14 +40,6 @@ class Kinds(NamedTuple):
     """What of that the program holds."""
 
 
-class ScopeUse(NamedTuple):
-    """What is left in one scope, in pages: the machine's, or a memory cgroup's."""
-
-    memcg: str | None
-    headroom_pages: int
-    """What can be handed out before the OOM killer must come, by the kernel's own estimate."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One look at a machine."""
@@ -57,7 +49,6 @@ class Sample:
     snapshot: Snapshot
     boot_id: str = ""
     """/proc/sys/kernel/random/boot_id: monotonic time counts from that boot."""
-    scopes: tuple[ScopeUse, ...] = ()
     faults: Mapping[Identity, Faults] = field(default_factory=dict)
     kinds: Mapping[Identity, Kinds] = field(default_factory=dict)
 

@@ -33,7 +33,7 @@ from oomlab.readers.kinds import parse_heap, read_kinds
 from oomlab.readers.procfs import PROC
 from oomlab.readers.samples import Recorder, read_samples
 from oomlab.readers.sampling import Sampler
-from oomlab.samples import Faults, Kinds, Sample, ScopeUse, identity
+from oomlab.samples import Faults, Kinds, Sample, identity
 from oomlab.snapshot import Task
 
 Run = Callable[..., tuple[int, str, str]]
@@ -63,8 +63,7 @@ def program(source: str) -> Iterator[subprocess.Popen[str]]:
 def sample_of(seconds: float, *tasks: Task, left: int = 1_000_000, **changes: Any) -> Sample:
     return Sample(
         seconds=seconds,
-        snapshot=make_snapshot(*tasks),
-        scopes=(ScopeUse(None, left),),
+        snapshot=make_snapshot(*tasks, available_pages=left, free_pages=left),
         faults={identity(task): Faults(100, 1) for task in tasks},
         **changes,
     )

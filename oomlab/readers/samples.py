@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from ..errors import SnapshotFormatError, SourceError
-from ..samples import Faults, Identity, Kinds, Sample, ScopeUse, identity
+from ..samples import Faults, Identity, Kinds, Sample, identity
 from ..snapshot import scan_order_key
 from .saved import parse_snapshot, snapshot_document
 
@@ -89,7 +89,6 @@ def encode(number: int, sample: Sample, last: Sample | None) -> bytes:
         "boot_id": sample.boot_id,
         "snapshot": snapshot_document(snapshot),
         "gone": gone,
-        "scopes": [list(scope) for scope in sample.scopes],
     }
     before = last.faults if last is not None else {}
     body["faults"] = [
@@ -184,25 +183,9 @@ def _sample(body: dict[str, Any], last: Sample | None, where: str) -> Sample:
         seconds=float(body["seconds"]),
         snapshot=snapshot,
         boot_id=boot_id if isinstance(boot_id, str) else "",
-        scopes=_scopes(body, where),
         faults=faults,
         kinds=kinds,
     )
-
-
-def _scopes(body: dict[str, Any], where: str) -> tuple[ScopeUse, ...]:
-    found = body.get("scopes")
-    if not isinstance(found, list):
-        raise SnapshotFormatError(f"{where}: scopes is not a list")
-    for row in found:
-        if (
-            not isinstance(row, list)
-            or len(row) != 2
-            or not (row[0] is None or isinstance(row[0], str))
-            or not _is_count(row[1])
-        ):
-            raise SnapshotFormatError(f"{where}: scopes is damaged")
-    return tuple(ScopeUse(*row) for row in found)
 
 
 def _rows(

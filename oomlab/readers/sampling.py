@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
-from ..samples import Faults, Sample, identity
+from ..samples import Faults, Identity, Sample, identity
 from ..snapshot import Snapshot, Task, scan_order_key
 from .files import open_directory
-from .headroom import read_headroom
 from .kinds import read_kinds
 from .machine import read_machine
 from .procfs import PROC, ProcScan
@@ -37,6 +36,8 @@ class _Known(NamedTuple):
     stat: bytes
     marks: _Marks
     task: Task
+    who: Identity
+    faults: Faults
 
 
 class Sampler:
@@ -72,13 +73,12 @@ class Sampler:
         for pid in wanted:
             known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
             if known is not None and found is not None:
-                kinds[identity(known.task)] = found
+                kinds[known.who] = found
         return Sample(
             seconds=seconds,
             snapshot=snapshot,
             boot_id=self._boot_id,
-            scopes=read_headroom(self._root, machine),
-            faults={identity(known.task): _faults(known.marks) for known in self._known.values()},
+            faults={known.who: known.faults for known in self._known.values()},
             kinds=kinds,
         )
 
@@ -110,7 +110,9 @@ class Sampler:
         tasks = [Task(*row) for row in rows] + scan.read_some(unusual)
         for task in tasks:
             name = str(task.pid)
-            found[name] = _Known(*anew[name], task)
+            stat, marks = anew[name]
+            faults = Faults(int(marks[2]), int(marks[3]))
+            found[name] = _Known(stat, marks, task, identity(task), faults)
         return found
 
 
@@ -135,10 +137,6 @@ def _marks(stat: bytes) -> _Marks:
         return words[19], words[21], words[7], words[9]
     except IndexError as error:
         raise SourceError(f"stat is not as proc(5) describes it: {stat[:80]!r}") from error
-
-
-def _faults(marks: _Marks) -> Faults:
-    return Faults(int(marks[2]), int(marks[3]))
 
 
 def _read_boot_id(root: Path) -> str:

@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from ...kernel.eras import Era
 from ...kernel.evidence import pick_era
+from ...kernel.scope import Members
 from ...samples import Identity, Kinds, Sample, identity, used_pages
 from ...snapshot import Task
 from ..ranking import Ranking, rank
+from ..room import machine_room, memcg_room
 from .forecast import RunOut, grown, run_out
 from .history import History
 from .judge import Judgement, growth_by_kind, judge
@@ -96,7 +98,7 @@ class Watch:
     def _forget(self) -> None:
         self._totals: History[Identity] = History(self._window)
         self._kinds: History[tuple[Identity, str]] = History(self._window)
-        self._headroom: History[str | None] = History(self._window)
+        self._headroom: History[str] = History(self._window)
 
     def feed(self, sample: Sample) -> View:
         """Take the next sample and return what is known then. Raises InputError as rank does."""
@@ -112,17 +114,15 @@ class Watch:
         listed = {identity(row.task): row.task for row in rows}
         ended = self._ended()
         self._last, self._listed = sample, listed
-        series = self._headroom.series(self._memcg)
+        series = self._headroom.series("left")
         slope = theil_sen(*series)
         out = run_out(series, slope)
-        left = next((s for s in sample.scopes if s.memcg == self._memcg), None)
-        page_size = sample.snapshot.machine.page_size
         return View(
             sample=sample,
             number=self._number,
             ranking=ranking,
             rows=rows,
-            headroom_bytes=None if left is None else left.headroom_pages * page_size,
+            headroom_bytes=self._left(sample),
             headroom_slope=slope,
             run_out=out,
             futures=self._futures(sample, rows, out),
@@ -158,8 +158,19 @@ class Watch:
                 kinds[who, name.removesuffix("_bytes")] = value
         self._totals.add(sample.seconds, totals)
         self._kinds.add(sample.seconds, kinds)
-        left = {s.memcg: float(s.headroom_pages * page_size) for s in sample.scopes}
-        self._headroom.add(sample.seconds, left)
+        left = self._left(sample)
+        headroom = None if left is None else float(left)
+        self._headroom.add(sample.seconds, {"left": headroom})
+
+    def _left(self, sample: Sample) -> int | None:
+        """Return the bytes that the scope can still take, at most; None where unknown."""
+        snapshot = sample.snapshot
+        if self._memcg is None:
+            room = machine_room(snapshot.machine)
+        else:
+            room = memcg_room(Members(snapshot), self._memcg)
+        pages = room.headroom_pages
+        return None if pages is None else pages * snapshot.machine.page_size
 
     def _is_selected(self, task: Task) -> bool:
         return str(task.pid) in self._selected or task.comm in self._selected
