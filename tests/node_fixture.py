@@ -328,7 +328,15 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
         return UNLIMITED_PAGES if size is None else size * MIB
 
     if group.path == "/":
-        return Memcg("/", 2, limit_pages=UNLIMITED_PAGES, creation_order=1, pids=())
+        return Memcg(
+            "/",
+            2,
+            limit_pages=UNLIMITED_PAGES,
+            creation_order=1,
+            pids=(),
+            owner_uid=0,
+            oomd_preference="none",
+        )
     stalled = group.stalled
     return Memcg(
         group.path,
@@ -355,6 +363,8 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
         oom_kills_below=events,
         oom_group_kills=0,
         limit_hits=group.hits,
+        owner_uid=1000 if "user@1000.service" in group.path else 0,
+        oomd_preference="avoid" if group.path.endswith("ssh.service") else "none",
         pressure=Pressure(
             some_avg10_percent=stalled,
             some_avg60_percent=round(stalled / 2, 2),
@@ -393,6 +403,7 @@ def make_node() -> Snapshot:
         available_pages=free + cache - 20000,
         free_pages=free,
         swap_free_pages=swap - out - 900,
+        anon_pages=used,
         swapped_out_pages=out + 31000,
         cpus=8,
         nodes=(Node(0, ram + 180000, ram + 102000, ram, free, cache),),

@@ -27,6 +27,7 @@ _MAX_MESSAGE = 500
 COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
+    "explain": "Explain a process's badness and where its memory is.",
     "scopes": "List the places where memory can run out, nearest first.",
     "report": "Read OOM reports in kernel logs: who died, why.",
     "snapshot": "Save this machine's state to a file.",

@@ -17,7 +17,7 @@ from .early import WORKERS
 if TYPE_CHECKING:
     from ..output.render import Screen
     from ..output.tables import Table
-    from ..snapshot import Snapshot
+    from ..snapshot import Gap, Snapshot
 
 
 class Format(StrEnum):
@@ -105,9 +105,14 @@ def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
 
 def report_gaps(snapshot: Snapshot) -> None:
     """Say on stderr what could not be read, a line each."""
+    warn_gaps(snapshot.gaps)
+
+
+def warn_gaps(gaps: Iterable[Gap]) -> None:
+    """Say on stderr what could not be read, a line each."""
     from ..output.escape import printable
 
-    for gap in snapshot.gaps:
+    for gap in gaps:
         print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
 
 

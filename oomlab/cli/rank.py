@@ -39,7 +39,7 @@ Killer = Annotated[
     typer.Option(
         "--killer",
         metavar="NAME",
-        help="Rank as another killer would: earlyoom, or earlyoom:1.7.",
+        help="Rank as another killer would: earlyoom, earlyoom:1.7, systemd-oomd.",
     ),
 ]
 Prefer = Annotated[

@@ -36,7 +36,8 @@ def ranking_table(
 
 def heading(ranking: Ranking) -> list[str]:
     """Return the answer in a sentence, the rules in force, and what would make it moot."""
-    lines = [printable(f"{_occasion(ranking)}, {_verdict(ranking)}."), _rules(ranking)]
+    answer = printable(f"{_occasion(ranking)}, {_verdict(ranking)}.")
+    lines = [answer, rules_line(ranking)]
     return lines + [f"Note: {printable(caution)}." for caution in cautions(ranking)]
 
 
@@ -90,7 +91,8 @@ def named(task: Task) -> str:
     return f"{task.pid} ({printable(task.comm)})"
 
 
-def _rules(ranking: Ranking) -> str:
+def rules_line(ranking: Ranking) -> str:
+    """Return the kernel, the rules in force and why, and totalpages."""
     machine, scope, era = ranking.snapshot.machine, ranking.scope, ranking.era
     release = machine.release or "unknown release"
     pages = f"totalpages {scope.totalpages} = {human(scope.totalpages * machine.page_size)}"
