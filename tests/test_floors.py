@@ -77,6 +77,22 @@ def test_public_names_are_sorted_documented_and_there() -> None:
         oomlab.nothing_of_this_name  # noqa: B018
 
 
+WRITING = {"write_text", "write_bytes", "unlink", "rename", "mkdir", "chmod", "O_WRONLY", "O_RDWR"}
+"""Names that change something outside the program, where a module uses them as attributes."""
+MAY_WRITE = {"cli/app.py": {"O_WRONLY"}}
+"""/dev/null, after a broken pipe."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_writers_change_the_machine(path: Path) -> None:
+    """Beside them a snapshot's file is written, by readers/saved.py, where the user says."""
+    name = str(path.relative_to(ROOT))
+    if room_of(path) == "writers" or name == "readers/saved.py":
+        return
+    used = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+    assert used & WRITING <= MAY_WRITE.get(name, set())
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_function_says_more_than_fifty_lines(path: Path) -> None:
     """Counted without its declaration and docstring: a command's options are data."""
