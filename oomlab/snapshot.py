@@ -203,6 +203,11 @@ class Memcg(NamedTuple):
     hierarchical: bool | None = None
     """v1's memory.use_hierarchy: False if what is below is not charged to this cgroup (5.10)."""
     pressure: Pressure | None = None
+    owner_uid: int | None = None
+    """Who owns the directory: 0, or the user to whom the cgroup was handed."""
+    oomd_preference: str | None = None
+    """ManagedOOMPreference= as systemd leaves it for systemd-oomd in user.oomd_avoid and
+    user.oomd_omit (v2): none, avoid or omit."""
 
     @property
     def file_pages(self) -> int | None:
@@ -243,6 +248,15 @@ class Reported(NamedTuple):
     """The most; None where nothing bounds it."""
     root_bonus: str | None = None
     """Another root bonus than that release has, where the kernel's printed score shows it."""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Tell whether the printed score told a rule or totalpages: it can't check them too."""
+        return f"; {FITTED}" in self.evidence
+
+
+FITTED = "printed score"
+"""Stands in ``Reported.evidence`` where the kernel's printed score was a part of it."""
 
 
 UNLIMITED_PAGES = (1 << 63) - 1

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import InputError
-from ..kernel.evidence import pick_era
 from ..report import OomReport
 from ..snapshot import Snapshot
 from .diagnosis import Cause, diagnose
@@ -46,8 +45,7 @@ def understand(
     ranking, why = None, snapshot if isinstance(snapshot, str) else None
     if made is not None:
         try:
-            ranking = None if _is_legacy(made) else rank(made)
-            why = _LEGACY
+            ranking = rank(made)
         except InputError as error:
             why = str(error)
     verdict = Verdict(None, None, None, None, why)
@@ -66,16 +64,6 @@ def understand(
         causes=tuple(diagnose(report, page_size, ram_pages)),
         gaps=tuple(gaps),
     )
-
-
-_LEGACY = (
-    "the badness of kernels before 2.6.36 rests on run time, nice value and children, "
-    "which a report does not hold"
-)
-
-
-def _is_legacy(snapshot: Snapshot) -> bool:
-    return pick_era(snapshot).facts.formula == "legacy"
 
 
 def _missing(report: OomReport) -> list[str]:

@@ -17,7 +17,7 @@ from .early import WORKERS
 if TYPE_CHECKING:
     from ..output.render import Screen
     from ..output.tables import Table
-    from ..snapshot import Snapshot
+    from ..snapshot import Gap, Snapshot
 
 
 class Format(StrEnum):
@@ -51,6 +51,14 @@ Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="RELEASE", help="Use that kernel's rules, for example 5.10."),
 ]
+Cgroup = Annotated[
+    str | None,
+    typer.Option(
+        "--cgroup",
+        metavar="PATH|UNIT|CONTAINER",
+        help="An OOM at that memory cgroup's limit, not the machine's.",
+    ),
+]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the listing.")]
 Columns = Annotated[
     str | None,
@@ -63,9 +71,14 @@ def load_source(
     proc: Path | None,
     details: Iterable[str] = (),
     event: int | None = None,
+    *,
+    cgroups: bool = False,
 ) -> Snapshot:
-    """Load what --from and --proc name, and say on stderr what could not be read."""
-    from ..readers.load import load
+    """Load what --from and --proc name, and say on stderr what could not be read.
+
+    With ``cgroups`` memory cgroups and the names of containers are read, too.
+    """
+    from ..readers.load import load, with_memcgs
     from ..readers.procfs import PROC
 
     if source is not None and proc is not None:
@@ -73,17 +86,33 @@ def load_source(
     if event is not None and source is None:
         raise InputError("--event N needs the log: --from FILE")
     # Rules with a bonus for root ask in which user namespace that is.
-    details = {"userns", *details}
+    details = {"userns", *details, *(("cgroup",) if cgroups else ())}
     snapshot = load(source, proc=proc or PROC, details=details, workers=WORKERS, event=event)
+    if cgroups and source is None:
+        snapshot = with_memcgs(snapshot, proc)
     report_gaps(snapshot)
     return snapshot
 
 
+def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
+    """Return the memory cgroup that --cgroup names, None where it is not given."""
+    if text is None:
+        return None
+    from ..analysis.selectors import find_memcg
+
+    return find_memcg(snapshot, text)
+
+
 def report_gaps(snapshot: Snapshot) -> None:
+    """Say on stderr what could not be read, a line each."""
+    warn_gaps(snapshot.gaps)
+
+
+def warn_gaps(gaps: Iterable[Gap]) -> None:
     """Say on stderr what could not be read, a line each."""
     from ..output.escape import printable
 
-    for gap in snapshot.gaps:
+    for gap in gaps:
         print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
 
 

@@ -25,13 +25,10 @@ def snapshot(
 
     Every command reads it with --from. Command lines are in it: keep it as secret as they are.
     """
-    from ..readers.load import with_memcgs
     from ..readers.procfs import DETAILS
     from ..readers.saved import dump_snapshot, save_snapshot
 
-    taken = load_source(source, proc, DETAILS)
-    if source is None:
-        taken = with_memcgs(taken, proc)
+    taken = load_source(source, proc, DETAILS, cgroups=True)
     if output is None or str(output) == "-":
         sys.stdout.write(dump_snapshot(taken).decode("ascii"))
     else:

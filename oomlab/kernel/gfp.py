@@ -6,6 +6,8 @@ Source: include/linux/gfp.h of 2.6.11 to 4.5; from 4.6 on the kernel prints the 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ..errors import InputError
 from .release import parse_release
 
@@ -21,19 +23,24 @@ BITS: tuple[tuple[Series, int, str], ...] = (
     ((2, 6, 11), 0x10, "__GFP_WAIT"),
     ((2, 6, 11), 0x2000, "__GFP_NO_GROW"),
     ((2, 6, 12), 0x10000, "__GFP_NOMEMALLOC"),
+    ((2, 6, 13), 0x20000, "__GFP_NORECLAIM"),
+    ((2, 6, 14), 0x40000, "__GFP_HARDWALL"),
     ((2, 6, 15), 0x04, "__GFP_DMA32"),
     ((2, 6, 16), 0x20000, "__GFP_HARDWALL"),
+    ((2, 6, 16), 0x40000, ""),
     ((2, 6, 19), 0x40000, "__GFP_THISNODE"),
-    ((2, 6, 23), 0x80000, "__GFP_RECLAIMABLE"),
-    ((2, 6, 23), 0x100000, "__GFP_MOVABLE"),
+    ((2, 6, 23), 0x80000, "__GFP_MOVABLE"),
+    ((2, 6, 24), 0x80000, "__GFP_RECLAIMABLE"),
+    ((2, 6, 24), 0x100000, "__GFP_MOVABLE"),
     ((2, 6, 31), 0x08, "__GFP_MOVABLE"),
     ((2, 6, 31), 0x100000, ""),
     ((2, 6, 31), 0x200000, "__GFP_NOTRACK"),
     ((2, 6, 38), 0x400000, "__GFP_NO_KSWAPD"),
     ((2, 6, 39), 0x800000, "__GFP_OTHER_NODE"),
-    ((3, 2), 0x1000000, "__GFP_WRITE"),
+    ((3, 3), 0x1000000, "__GFP_WRITE"),
     ((3, 6), 0x2000, "__GFP_MEMALLOC"),
     ((3, 8), 0x100000, "__GFP_KMEMCG"),
+    ((3, 16), 0x100000, ""),
     ((4, 1), 0x100000, "__GFP_NOACCOUNT"),
     ((4, 4), 0x10, "__GFP_RECLAIMABLE"),
     ((4, 4), 0x80000, "__GFP_ATOMIC"),
@@ -74,6 +81,37 @@ def flag_names(
     except InputError:
         return None
     return _in_words(mask, _bits_at(series))
+
+
+Highest = Literal["DMA", "DMA32", "Normal", "HighMem", "Movable"]
+
+
+def highest_zone(mask: int, release: str | None) -> Highest:
+    """Return the highest kind of zone that a request may be served from; it may use all below.
+
+    Source: gfp_zone() in include/linux/gfp.h; the bits of 2.6.31 stand where none is known.
+    """
+    try:
+        bits = _bits_at(parse_release(release or "").series)
+    except InputError:
+        bits = _bits_at((2, 6, 31))
+    wanted = {name for bit, name in bits.items() if mask & bit}
+    if "__GFP_DMA" in wanted:
+        return "DMA"
+    if "__GFP_DMA32" in wanted:
+        return "DMA32"
+    if "__GFP_HIGHMEM" not in wanted:
+        return "Normal"
+    return "Movable" if "__GFP_MOVABLE" in wanted else "HighMem"
+
+
+def may_use_cma(mask: int, printed: tuple[str, ...] | None, release: str | None) -> bool:
+    """Tell whether pages of CMA can serve a request: movable ones only.
+
+    Source: gfp_to_alloc_flags_cma() in mm/page_alloc.c; __GFP_CMA is no mainline flag.
+    """
+    names = flag_names(mask, printed, release) or ()
+    return any("MOVABLE" in name or "TRANSHUGE" in name or name == "__GFP_CMA" for name in names)
 
 
 def _bits_at(series: Series) -> dict[int, str]:

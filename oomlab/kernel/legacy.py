@@ -122,7 +122,8 @@ def legacy_reader(
 
     What userland can't see widens the range: the timer frequency, which CPU ticks are whole,
     a second of run time, which thread of a parent forked a child, whether a child has another
-    memory map, and whose memory nodes are compared.
+    memory map, and whose memory nodes are compared. Of a report's task table, which shows no
+    more than size, owner and oom_adj, all the rest is bounded.
     """
     children: dict[int, list[Task]] = {}
     for task in everyone:
@@ -134,6 +135,8 @@ def legacy_reader(
         total, oom_adj = task.total_vm_pages, oom_adj_of(task, facts)
         if total is None or oom_adj is None:
             return None
+        if is_table_row(task):
+            return _range_of_row(facts, machine, task, oom_adj, everyone)
         own = children.get(task.pid, ())
         cpu, run = _cpu_roots(facts, machine, task), _run_roots(facts, machine, task)
         sure, likely, possible = _children_pages(task, own)
@@ -158,6 +161,33 @@ def legacy_reader(
     return read
 
 
+def is_table_row(task: Task) -> bool:
+    """Tell whether a task is known from a report's table only: no parent, capabilities, nice."""
+    return task.ppid is None and task.cap_effective is None and task.nice is None
+
+
+def _range_of_row(
+    facts: Facts, machine: Machine, task: Task, oom_adj: int, everyone: Sequence[Task]
+) -> LegacyRange:
+    """Return what the table shows, and the least and the most that it leaves open.
+
+    At most all others are its children; it may be nice, a superuser, bound to other nodes.
+    """
+    cpu, run = _cpu_roots(facts, machine, task), _run_roots(facts, machine, task)
+    root = CAP_SYS_ADMIN | CAP_SYS_RAWIO
+    seen = LegacyInputs(
+        total_vm_pages=task.total_vm_pages or 0,
+        cap_effective=root if task.uid == 0 else 0,
+        uid=task.uid,
+        euid=task.euid,
+        oom_adj=oom_adj,
+    )
+    least = seen._replace(cpu_root=cpu[2], run_root=run[2], cap_effective=root, disjoint=True)
+    others = [other.total_vm_pages or 0 for other in everyone if other is not task]
+    most = seen._replace(children_pages=others, nice=1, cap_effective=0, euid=None)
+    return LegacyRange(seen, least, most)
+
+
 def _children_pages(task: Task, children: Sequence[Task]) -> tuple[list[int], list[int], list[int]]:
     """Return total_vm of the children that surely, likely and possibly count."""
     possible = [child.total_vm_pages or 0 for child in children]
@@ -170,7 +200,11 @@ def _cpu_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, in
     """Return the least, the likely and the greatest divisor for CPU time."""
     ticks = task.cpu_ticks
     if ticks is None:
-        return 0, 0, 1 << 32
+        if machine.uptime_seconds is None or machine.cpus is None:
+            return 0, 0, 1 << 32
+        # No process has run for longer than all CPUs have been up.
+        most = (machine.uptime_seconds + 1) * machine.cpus
+        return 0, 0, max(cpu_root(most * hz, hz) for hz in _USUAL_HZ)
     roots = []
     for hz in (machine.timer_hz,) if machine.timer_hz else _USUAL_HZ:
         # User and system time are cut to whole ticks each.
@@ -183,8 +217,10 @@ def _cpu_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, in
 
 def _run_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, int]:
     """Return the least, the likely and the greatest divisor for the time since the start."""
-    if machine.uptime_seconds is None or task.start_ticks is None:
+    if machine.uptime_seconds is None:
         return 0, 0, 1 << 16
+    if task.start_ticks is None:
+        return 0, 0, run_root(machine.uptime_seconds + 1)
     run = machine.uptime_seconds - task.start_ticks // _TICKS_PER_SECOND
     # Before 2.6.32 a younger thread may stand for the process.
     youngest = run - 1 if not facts.scan_threads or task.threads == 1 else 0

@@ -84,19 +84,72 @@ def reported_scope(snapshot: Snapshot) -> Scope | None:
     )
 
 
-def memcg_scope(snapshot: Snapshot, path: str, facts: Facts) -> Scope:
+class Members:
+    """Who is in which memory cgroup of a snapshot, found once for many questions."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.by_path = {memcg.path: memcg for memcg in snapshot.memcgs or ()}
+        self._own: dict[str, list[Task]] | None = None
+
+    @property
+    def own(self) -> dict[str, list[Task]]:
+        """Each cgroup's own tasks in scan order.
+
+        A v2 cgroup without the memory controller counts as its nearest ancestor that has it.
+        """
+        if self._own is None:
+            self._own = {path: [] for path in self.by_path}
+            first = next(iter(self.by_path.values()), None)
+            controller = "" if first is not None and first.version == 2 else "memory"
+            for task in self.snapshot.tasks:
+                path = task.cgroup_path(controller)
+                while path is not None and path not in self._own:
+                    path = parent_of(path)
+                if path is not None:
+                    self._own[path].append(task)
+        return self._own
+
+    def below(self, top: str) -> list[Memcg]:
+        """Return a cgroup and all that are charged to it."""
+        if self.by_path[top].hierarchical is False:
+            return [self.by_path[top]]
+        return [memcg for memcg in self.by_path.values() if is_inside(memcg.path, top)]
+
+    def above(self, path: str) -> list[Memcg]:
+        """Return a cgroup and all that it is charged to, innermost first."""
+        chain = [self.by_path[path]]
+        above = parent_of(path)
+        while above is not None:
+            memcg = self.by_path.get(above)
+            if memcg is not None and memcg.hierarchical is False:
+                break
+            chain += [memcg] if memcg is not None else []
+            above = parent_of(above)
+        return chain
+
+
+def parent_of(path: str) -> str | None:
+    """Return the cgroup above, None above the top."""
+    return None if path == "/" else path.rpartition("/")[0] or "/"
+
+
+def memcg_scope(
+    snapshot: Snapshot, path: str, facts: Facts, members: Members | None = None
+) -> Scope:
     """Return the scope of an OOM at the limit of the memory cgroup ``path``.
 
-    Raises InputError where there is no such cgroup or its totalpages can't be known.
+    ``members`` saves looking for them again. Raises InputError where there is no such cgroup or
+    its totalpages can't be known.
     """
-    by_path = {memcg.path: memcg for memcg in snapshot.memcgs or ()}
-    if path not in by_path:
+    members = members or Members(snapshot)
+    if path not in members.by_path:
         raise InputError(f"no memory cgroup {path!r} in this snapshot")
     if facts.memcg_walk == "none":
         raise InputError("memory cgroups came with Linux 2.6.25")
-    members = _walk(snapshot, by_path, path, facts)
-    totalpages = memcg_totalpages(by_path[path], snapshot.machine, facts)
-    return Scope("CONSTRAINT_MEMCG", totalpages, tuple(members), path, everyone=snapshot.tasks)
+    tasks = tuple(_walk(members, path, facts))
+    totalpages = memcg_totalpages(members.by_path[path], snapshot.machine, facts)
+    return Scope("CONSTRAINT_MEMCG", totalpages, tasks, path, everyone=snapshot.tasks)
 
 
 def memcg_totalpages(memcg: Memcg, machine: Machine, facts: Facts) -> int:
@@ -141,27 +194,16 @@ def is_inside(path: str, ancestor: str) -> bool:
     return ancestor == "/" or path == ancestor or path.startswith(ancestor + "/")
 
 
-def _walk(snapshot: Snapshot, by_path: dict[str, Memcg], top: str, facts: Facts) -> Iterable[Task]:
+def _walk(members: Members, top: str, facts: Facts) -> Iterable[Task]:
     """Yield the members as the kernel visits them.
 
     From 3.6 on: pre-order over the tree, siblings by creation; in each cgroup its own order.
     """
-    inside = [m for m in by_path.values() if is_inside(m.path, top)]
-    version = by_path[top].version
-    controller = "" if version == 2 else "memory"
-    members: dict[str, list[Task]] = {m.path: [] for m in inside}
-    known = sorted(members, key=len, reverse=True)
-    for task in snapshot.tasks:
-        path = task.cgroup_path(controller)
-        if path is None or not is_inside(path, top):
-            continue
-        # A v2 cgroup without the memory controller counts as its nearest ancestor that has it.
-        owner = path if path in members else next(k for k in known if is_inside(path, k))
-        members[owner].append(task)
+    inside, by_path, own = members.below(top), members.by_path, members.own
     if facts.memcg_walk != "tree":
-        return sorted((t for tasks in members.values() for t in tasks), key=scan_order_key)
+        return sorted((task for memcg in inside for task in own[memcg.path]), key=scan_order_key)
     order = sorted(inside, key=lambda m: _tree_key(m.path, by_path))
-    return [task for memcg in order for task in _own_order(memcg, members[memcg.path], facts)]
+    return [task for memcg in order for task in _own_order(memcg, own[memcg.path], facts)]
 
 
 def _tree_key(path: str, by_path: dict[str, Memcg]) -> tuple[tuple[int, str], ...]:

@@ -66,6 +66,8 @@ def table_bounds(facts: Facts, machine: Machine) -> Spread:
     levels_missing = 2 if (facts.page_tables, shown) == ("bytes", "ptes") else 1
 
     def missing_above(task: Task) -> tuple[int, int] | None:
+        if facts.page_tables == "ptes+pmds" and task.pmd_bytes is not None:
+            return 0, 0  # a distribution's kernel shows them although its release would not
         known = task.pagetable_bytes if task.pmd_bytes is None else task.pmd_bytes
         return None if known is None else (0, levels_missing * (known // page_size))
 

@@ -102,12 +102,22 @@ def _verdict(event: Event) -> list[str]:
 
 
 def _score(event: Event) -> list[str]:
-    printed, modelled = event.verdict.printed_score, event.verdict.modelled_score
-    if printed is None or modelled is None or printed == modelled:
-        return (
-            [] if printed is None or modelled is None else [f"Its score {printed} is exactly so."]
-        )
-    return [f"The kernel printed score {printed}, the table gives {modelled}."]
+    verdict = event.verdict
+    printed, between = verdict.printed_score, verdict.modelled_range
+    if printed is None:
+        return []
+    if between is not None:
+        fits = "fits: from" if between[0] <= printed <= between[1] else "does not fit: from"
+        return [f"The kernel's score {printed} {fits} {between[0]} to {between[1]} by the table."]
+    if verdict.modelled_score is None:
+        return []
+    if printed != verdict.modelled_score:
+        return [f"The kernel printed score {printed}, the table gives {verdict.modelled_score}."]
+    reported = event.snapshot.reported if event.snapshot is not None else None
+    if reported is not None and reported.is_fitted:
+        told = reported.evidence.rpartition(" shows: ")[2]
+        return [f"Its score {printed} told what the report leaves out ({told})."]
+    return [f"Its score {printed} is exactly so."]
 
 
 def _gaps(event: Event) -> list[str]:

@@ -120,6 +120,8 @@ def _victim_entry(victim: Victim) -> dict[str, Any]:
 
 def _predicted_entry(event: Event) -> dict[str, Any]:
     verdict = event.verdict
+    reported = event.snapshot.reported if event.snapshot is not None else None
+    fitted = reported is not None and reported.is_fitted
     return {
         "pid": verdict.pid,
         "comm": verdict.comm,
@@ -129,6 +131,8 @@ def _predicted_entry(event: Event) -> dict[str, Any]:
         "certain": verdict.certain,
         "printed_score": verdict.printed_score,
         "modelled_score": verdict.modelled_score,
+        "modelled_range": verdict.modelled_range,
+        "score_checks": None if verdict.printed_score is None else not fitted,
     }
 
 

@@ -14,7 +14,7 @@ from ...kernel.evidence import reported_era
 from ...kernel.scope import Scope
 from ...kernel.selection import Scorer
 from ...report import OomReport
-from ...snapshot import Reported, Snapshot, Task
+from ...snapshot import FITTED, Reported, Snapshot, Task
 from .totals import NODE_CONSTRAINTS, node_totalpages_bounds, nodes_with_memory
 
 _BONUSES = {
@@ -37,7 +37,7 @@ def refined(report: OomReport, snapshot: Snapshot) -> Snapshot:
     if task is None or task.oom_score_adj is None:
         return snapshot
     if task.hidden_pages:
-        return _nearest(snapshot, reported, task, said[0].score)
+        return _nearest(report, snapshot, reported, task, said[0].score)
     for trial in _trials(report, snapshot, reported):
         fitting = _fitted(snapshot, trial, task, said[0].score)
         if fitting is not None:
@@ -45,20 +45,29 @@ def refined(report: OomReport, snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
-def _nearest(snapshot: Snapshot, reported: Reported, task: Task, score: int) -> Snapshot:
-    """Choose the root bonus where the table hides pages: the score is at least what it shows.
+def _nearest(
+    report: OomReport, snapshot: Snapshot, reported: Reported, task: Task, score: int
+) -> Snapshot:
+    """Choose the first rules whose bounds hold the score where the table hides pages.
 
-    Of the rules that give no more than the printed score, those that come nearest.
+    First the root bonus is asked: of the rules that give no more than the score, those that come
+    nearest; then which node's pages the score was a share of.
     """
-    era, total = reported_era(reported), reported.totalpages_low or snapshot.machine.totalpages
-    if era.facts.root_bonus == "none" or not total:
+    within = []
+    for trial in _trials(report, snapshot, reported):
+        total = trial.totalpages_low or snapshot.machine.totalpages
+        if not total:
+            continue
+        low = _score(snapshot, trial, task, trial.totalpages_high or total)
+        most = task._replace(rss_pages=(task.rss_pages or 0) + (task.hidden_pages or 0))
+        if low <= score <= _score(snapshot, trial, most, total):
+            within.append((trial, low))
+    if not within:
         return snapshot
-    variants = [reported._replace(root_bonus=b) for b in _BONUSES.get(era.facts.formula, ())]
-    low = [(one, _score(snapshot, one, task, total)) for one in (reported, *variants)]
-    fitting = [(one, points) for one, points in low if points <= score]
-    if not fitting:
-        return snapshot
-    best = max(fitting, key=lambda pair: pair[1])[0]
+    same = [pair for pair in within if pair[0].constraint == within[0][0].constraint]
+    best = max(same, key=lambda pair: pair[1])[0]
+    if best.totalpages_low != best.totalpages_high:
+        best = within[0][0]  # too much is open for the nearest to mean anything
     return (
         snapshot if best == reported else replace(snapshot, reported=_noted(snapshot, best, score))
     )
@@ -116,13 +125,13 @@ def _score(snapshot: Snapshot, trial: Reported, task: Task, total: int) -> int:
 
 
 def _noted(snapshot: Snapshot, trial: Reported, score: int) -> Reported:
-    found = []
-    if snapshot.reported is not None and trial.constraint != snapshot.reported.constraint:
+    found, before = [], snapshot.reported
+    if before is not None and trial.constraint != before.constraint:
         found.append("its totalpages are one node's")
+    elif before is not None and trial.totalpages_high != before.totalpages_high:
+        found.append("how much swap counts")
     if trial.root_bonus is not None:
         found.append(f"root bonus: {trial.root_bonus}")
     if not found:
         return trial
-    return trial._replace(
-        evidence=f"{trial.evidence}; printed score {score} shows: {', '.join(found)}"
-    )
+    return trial._replace(evidence=f"{trial.evidence}; {FITTED} {score} shows: {', '.join(found)}")

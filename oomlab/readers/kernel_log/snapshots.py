@@ -63,7 +63,13 @@ def report_snapshot(report: OomReport) -> Snapshot:
 
 def _machine(report: OomReport, page_size: int) -> Machine:
     memory, kib = report.memory, page_size // 1024
-    machine = Machine(page_size=page_size, release=report.release, init_pid_namespace=True)
+    uptime = report.uptime_seconds
+    machine = Machine(
+        page_size=page_size,
+        release=report.release,
+        init_pid_namespace=True,
+        uptime_seconds=None if uptime is None else int(uptime),
+    )
     if memory is None:
         return machine
     swap = None if memory.swap_total_kib is None else memory.swap_total_kib // kib
@@ -74,13 +80,17 @@ def _machine(report: OomReport, page_size: int) -> Machine:
     return machine._replace(
         ram_pages=ram_pages(report, page_size),
         swap_pages=swap,
+        cpus=len({cpu.cpu for rows in memory.per_cpu.values() for cpu in rows}) or None,
         swapped_out_pages=0 if never or swap == 0 else None,
     )
 
 
 def _tasks(report: OomReport, facts: Facts, machine: Machine, gaps: list[Gap]) -> tuple[Task, ...]:
     hidden = _hidden_pages(report, facts, machine)
-    if hidden:
+    if facts.formula == "legacy":
+        why = "the task table does not show them; badness before 2.6.36 is bounded"
+        gaps.append(Gap(what="run time, CPU time, nice, capabilities, children", why=why))
+    elif hidden:
         what = "page tables" if "swapents" in (report.columns or ()) else "swap and page tables"
         gaps.append(Gap(what=what, why="the task table has no column for them; bounded by totals"))
     tasks, seen, twice = [], set(), []
@@ -121,7 +131,10 @@ def _task(
     tables = row.pagetable_bytes
     if tables is None and row.table_pages is not None:
         tables = row.table_pages * page_size
+    # The table does not print capabilities: root's are the good guess. Before 2.6.36 they
+    # quarter the points twice, so there they stay unknown and widen the bounds.
     root = facts.root_bonus != "none" and row.uid == 0
+    caps = None if facts.formula == "legacy" else CAP_SYS_ADMIN if root else 0
     return Task(
         pid=row.pid,
         comm=row.comm,
@@ -139,10 +152,9 @@ def _task(
         rss_file_pages=row.rss_file_pages,
         rss_shmem_pages=row.rss_shmem_pages,
         total_vm_pages=row.total_vm_pages,
-        # The table does not print capabilities: root's are the good guess.
-        cap_effective=CAP_SYS_ADMIN if root else 0,
+        cap_effective=caps,
         cgroups=cgroups,
-        hidden_pages=hidden,
+        hidden_pages=None if facts.formula == "legacy" else hidden,
     )
 
 

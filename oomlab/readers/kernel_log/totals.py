@@ -56,8 +56,6 @@ def memcg_totalpages_bounds(report: OomReport, machine: Machine) -> tuple[int, i
         return None
     kib = machine.page_size // 1024
     limit = usage["memory"].limit_kib // kib
-    if usage["memory"].limit_kib >= UNLIMITED_KIB:
-        return None
     share_limit = None
     used = 0
     if "memory+swap" in usage:
