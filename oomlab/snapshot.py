@@ -203,6 +203,11 @@ class Memcg(NamedTuple):
     hierarchical: bool | None = None
     """v1's memory.use_hierarchy: False if what is below is not charged to this cgroup (5.10)."""
     pressure: Pressure | None = None
+    owner_uid: int | None = None
+    """Who owns the directory: 0, or the user to whom the cgroup was handed."""
+    oomd_preference: str | None = None
+    """ManagedOOMPreference= as systemd leaves it for systemd-oomd in user.oomd_avoid and
+    user.oomd_omit (v2): none, avoid or omit."""
 
     @property
     def file_pages(self) -> int | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from oomlab.readers.saved import dump_snapshot
@@ -62,7 +63,7 @@ class Group:
     people: list[Task] = field(default_factory=list)
 
 
-_pids = iter(range(300, 100000, 7))
+_pids = count(300, 7)
 
 
 def process(
@@ -327,7 +328,15 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
         return UNLIMITED_PAGES if size is None else size * MIB
 
     if group.path == "/":
-        return Memcg("/", 2, limit_pages=UNLIMITED_PAGES, creation_order=1, pids=())
+        return Memcg(
+            "/",
+            2,
+            limit_pages=UNLIMITED_PAGES,
+            creation_order=1,
+            pids=(),
+            owner_uid=0,
+            oomd_preference="none",
+        )
     stalled = group.stalled
     return Memcg(
         group.path,
@@ -354,6 +363,8 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
         oom_kills_below=events,
         oom_group_kills=0,
         limit_hits=group.hits,
+        owner_uid=1000 if "user@1000.service" in group.path else 0,
+        oomd_preference="avoid" if group.path.endswith("ssh.service") else "none",
         pressure=Pressure(
             some_avg10_percent=stalled,
             some_avg60_percent=round(stalled / 2, 2),
@@ -368,6 +379,8 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
 
 
 def make_node() -> Snapshot:
+    global _pids
+    _pids = count(300, 7)  # the same machine whenever it is asked for
     groups = with_parents([*system(), *docker(), *kubernetes()])
     tasks = [
         task._replace(cgroups=(("", group.path),)) for group in groups for task in group.people
@@ -390,6 +403,7 @@ def make_node() -> Snapshot:
         available_pages=free + cache - 20000,
         free_pages=free,
         swap_free_pages=swap - out - 900,
+        anon_pages=used,
         swapped_out_pages=out + 31000,
         cpus=8,
         nodes=(Node(0, ram + 180000, ram + 102000, ram, free, cache),),

@@ -10,7 +10,7 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report", "report_memory", "mappings", "meminfo"},
+    {"snapshot", "report", "report_memory", "mappings", "meminfo", "process", "samples"},
     {"kernel"},
     {"analysis"},
     {"readers", "writers"},
@@ -75,6 +75,22 @@ def test_public_names_are_sorted_documented_and_there() -> None:
         assert getattr(oomlab, name).__doc__, name
     with pytest.raises(AttributeError):
         oomlab.nothing_of_this_name  # noqa: B018
+
+
+WRITING = {"write_text", "write_bytes", "unlink", "rename", "mkdir", "chmod", "O_WRONLY", "O_RDWR"}
+"""Names that change something outside the program, where a module uses them as attributes."""
+MAY_WRITE = {"cli/app.py": {"O_WRONLY"}, "readers/samples.py": {"O_WRONLY"}}
+"""/dev/null, after a broken pipe; a recording, where the user says."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_writers_change_the_machine(path: Path) -> None:
+    """Beside them a snapshot's file is written, by readers/saved.py, where the user says."""
+    name = str(path.relative_to(ROOT))
+    if room_of(path) == "writers" or name == "readers/saved.py":
+        return
+    used = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+    assert used & WRITING <= MAY_WRITE.get(name, set())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from oomlab import InputError, rank, set_adj
-from oomlab.analysis.suggest import Growth, Suggestion, suggest
+from oomlab.analysis.suggest import suggest
+from oomlab.analysis.suggestion import Growth, Suggestion
 from oomlab.snapshot import Memcg, Snapshot, Task
 
 RELEASES = ["2.6.37", "3.3", "3.10", "3.18", "4.14", "4.19", "5.4", "6.1", "7.2"]
@@ -238,7 +239,7 @@ def test_raise_only_may_be_impossible() -> None:
 
 
 def test_who_is_not_there() -> None:
-    with pytest.raises(InputError, match="no process 9"):
+    with pytest.raises(InputError, match="process 9, to protect, is not in this scope"):
         asked(make_task(2), make_task(3), protect={9})
     with pytest.raises(InputError, match="nobody"):
         asked(make_task(2), protect=set())
@@ -339,3 +340,18 @@ def test_badness_that_wraps_promises_nothing() -> None:
     snapshot = make_snapshot(make_task(2, 3_000_000), make_task(3, 10), ram_pages=8_000_000)
     with pytest.raises(InputError, match="CVE-2011-4097"):
         suggest(rank(snapshot, kernel="2.6.39"), {2})
+
+
+def test_who_is_left_out_stays_where_it_is() -> None:
+    everyone = make_task(2, 500_000), make_task(3, 10, -999), make_task(4, 10)
+    found = asked(*everyone, protect={2}, leave={3})
+    assert [task.pid for task in found.sacrificed] == [4]
+    assert not found.cautions
+    raised = asked(*everyone, protect={2})
+    assert "would be raised (task3): --except" in raised.cautions[0]
+
+
+def test_zombies_among_the_sacrificed_are_passed_over() -> None:
+    zombie = make_task(4, has_mm=False, state="Z")
+    found = asked(make_task(2, 5000), make_task(3, 10), zombie, protect={2}, sacrifice={3, 4})
+    assert [task.pid for task in found.sacrificed] == [3]

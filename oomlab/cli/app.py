@@ -1,6 +1,6 @@
 """Ties the commands together; the one place where errors become messages and exit codes.
 
-Exit codes: 0 done; 1 ``check`` found a disagreement; 2 the input can't be used.
+Exit codes: 0 done; 1 the answer is no (docs/cli.md says when); 2 the input can't be used.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ _MAX_MESSAGE = 500
 COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
+    "explain": "Explain a process's badness and where its memory is.",
     "scopes": "List the places where memory can run out, nearest first.",
+    "suggest": "Suggest the smallest oom_score_adj changes that protect.",
+    "apply": "Write suggested values to running processes; undo.",
     "report": "Read OOM reports in kernel logs: who died, why.",
+    "watch": "Watch memory grow: leaks, until when, who dies then.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
     "eras": "List the eras of the rules; which is this machine's.",

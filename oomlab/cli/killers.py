@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..snapshot import Snapshot
 from .options import Format, load_source, print_columns, print_json, print_table
 
-KILLERS = ("kernel", "earlyoom")
+KILLERS = ("kernel", "earlyoom", "systemd-oomd")
 
 
 class Asked(NamedTuple):
@@ -50,12 +50,17 @@ def is_other(killer: str | None, own: dict[str, Any]) -> bool:
 
 def print_killer(asked: Asked) -> None:
     """Print the ranking that is asked for."""
-    _, _, release = asked.killer.partition(":")
-    _print_earlyoom(asked, release)
+    name, _, release = asked.killer.partition(":")
+    if name == "earlyoom":
+        _print_earlyoom(asked, release)
+        return
+    if asked.user is not None:
+        raise InputError(f"--user goes with processes; {name} kills more at once")
+    _print_oomd(asked)
 
 
-def _load(asked: Asked, details: set[str]) -> Snapshot:
-    return load_source(asked.source, asked.proc, details, asked.event)
+def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
+    return load_source(asked.source, asked.proc, (), asked.event, cgroups=cgroups)
 
 
 def _print_earlyoom(asked: Asked, release: str) -> None:
@@ -72,11 +77,26 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
         ignore=_pattern(asked.ignore, "--ignore"),
         sort_by_rss=asked.sort_by_rss,
     )
-    ranking = rank_earlyoom(_load(asked, set()), settings, kernel=asked.kernel)
+    ranking = rank_earlyoom(_load(asked), settings, kernel=asked.kernel)
     cut_later = asked.user is not None or asked.sort is not None
     rows = output.rows_of(ranking, None if cut_later else asked.limit, every=asked.every)
     if asked.user is not None:
         rows = [r for r in rows if asked.user in (r.one.task.user, str(r.one.task.euid))]
+    if asked.form is Format.json:
+        print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
+        return
+    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+
+
+def _print_oomd(asked: Asked) -> None:
+    from ..analysis.killers.oomd import rank_oomd
+    from ..output.killers import oomd as output
+
+    if asked.columns == "help":
+        print_columns(output.COLUMNS)
+        return
+    ranking = rank_oomd(_load(asked, cgroups=True), kernel=asked.kernel)
+    rows = output.rows_of(ranking, every=asked.every)
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return

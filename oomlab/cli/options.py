@@ -17,7 +17,7 @@ from .early import WORKERS
 if TYPE_CHECKING:
     from ..output.render import Screen
     from ..output.tables import Table
-    from ..snapshot import Snapshot
+    from ..snapshot import Gap, Snapshot
 
 
 class Format(StrEnum):
@@ -50,6 +50,14 @@ Proc = Annotated[
 Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="RELEASE", help="Use that kernel's rules, for example 5.10."),
+]
+Cgroup = Annotated[
+    str | None,
+    typer.Option(
+        "--cgroup",
+        metavar="PATH|UNIT|CONTAINER",
+        help="An OOM at that memory cgroup's limit, not the machine's.",
+    ),
 ]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the listing.")]
 Columns = Annotated[
@@ -86,11 +94,25 @@ def load_source(
     return snapshot
 
 
+def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
+    """Return the memory cgroup that --cgroup names, None where it is not given."""
+    if text is None:
+        return None
+    from ..analysis.selectors import find_memcg
+
+    return find_memcg(snapshot, text)
+
+
 def report_gaps(snapshot: Snapshot) -> None:
+    """Say on stderr what could not be read, a line each."""
+    warn_gaps(snapshot.gaps)
+
+
+def warn_gaps(gaps: Iterable[Gap]) -> None:
     """Say on stderr what could not be read, a line each."""
     from ..output.escape import printable
 
-    for gap in snapshot.gaps:
+    for gap in gaps:
         print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..errors import SourceError
 from ..snapshot import Gap, Memcg
-from .memcg import FILES, parse_memcgs
+from .memcg import FILES, XATTRS, parse_memcgs
 
 _OWN_PROC = Path("/proc")
 _GONE = (errno.ENOENT, errno.ENODEV)
@@ -84,14 +84,17 @@ def read_memcgs(mount: Path, root: str = "/") -> MemcgTree:
 
     files: dict[str, dict[str, str]] = {}
     orders: dict[str, int] = {}
+    owners: dict[str, int] = {}
     for below, directory in _directories(mount, deny):
         path = below if root == "/" else root + below.rstrip("/")
         try:
-            orders[path] = directory.stat().st_ino
+            found = directory.stat()
+            orders[path], owners[path] = found.st_ino, found.st_uid
             files[path] = _read_files(directory, deny)
         except OSError as error:
             deny(error, str(directory))
-    memcgs = parse_memcgs(files, os.sysconf("SC_PAGE_SIZE"), orders)
+    parsed = parse_memcgs(files, os.sysconf("SC_PAGE_SIZE"), orders)
+    memcgs = tuple(memcg._replace(owner_uid=owners[memcg.path]) for memcg in parsed)
     return MemcgTree(memcgs, tuple(_gap(why, paths) for why, paths in sorted(denied.items())))
 
 
@@ -121,4 +124,20 @@ def _read_files(directory: Path, deny: Callable[[OSError, str], None]) -> dict[s
                 raise
             if error.errno not in _ABSENT:
                 deny(error, str(directory / name))
-    return files
+    # Every v2 cgroup has this file, and no other has systemd-oomd's attributes.
+    return files | _read_xattrs(directory) if "cgroup.controllers" in there else files
+
+
+def _read_xattrs(directory: Path) -> dict[str, str]:
+    """Read systemd-oomd's attributes: empty where unset, none where they can't be read."""
+    found = {}
+    for name in XATTRS:
+        try:
+            found[name] = os.getxattr(directory, name).decode("ascii", "replace")
+        except OSError as error:
+            if error.errno in _GONE:
+                raise
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                return {}
+            found[name] = ""
+    return found

@@ -37,6 +37,10 @@ FILES = (
 """All files that a Memcg is made of; each cgroup has those of its version."""
 
 
+XATTRS = ("user.oomd_avoid", "user.oomd_omit")
+"""Extended attributes of a v2 cgroup's directory, given among the files by their own names."""
+
+
 def parse_memcgs(
     cgroups: Mapping[str, Mapping[str, str]],
     page_size: int,
@@ -123,8 +127,21 @@ def _version_2(files: Mapping[str, str], page_size: int) -> dict[str, Any]:
         "oom_events": below.get("oom"),
         "limit_hits": own.get("max"),
         "pagescans": stat.get("pgscan"),
+        "oomd_preference": _oomd_preference(files),
         **_stat_pages(stat, _STAT_2, page_size),
     }
+
+
+def _oomd_preference(files: Mapping[str, str]) -> str | None:
+    """Return what systemd set: omit outweighs avoid; None where nobody looked."""
+    if not all(name in files for name in XATTRS):
+        return None
+    avoid, omit = (files[name].strip().lower() in _TRUE for name in XATTRS)
+    return "omit" if omit else "avoid" if avoid else "none"
+
+
+_TRUE = frozenset({"1", "yes", "y", "true", "t", "on"})
+"""As systemd reads a boolean."""
 
 
 _STAT_1 = {

@@ -1,0 +1,109 @@
+"""Words that go with a suggestion: why none is possible, what would do, what to mind."""
+
+from __future__ import annotations
+
+from ..kernel.adjust import oom_score_adj_of
+from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
+from ..snapshot import Task
+from .companions import lookalikes
+from .movers import LEAST_KILLABLE, known_adj
+from .ranking import Ranking
+from .suggestion import Suggestion, Wish
+
+AT_MINIMUM = "oom_score_adj -1000"
+_DELIBERATE = -500
+"""Nobody has so low a value by chance: engines and units set it."""
+_MOST_CAUTIONS = 5
+
+
+def refusals(found: Suggestion) -> list[str]:
+    """Return what stands in the way of the wish whatever the settings are."""
+    why_not = {score.task.pid: score.why_not for score in found.ranking}
+    said = []
+    for task in found.sacrificed:
+        why = why_not[task.pid]
+        if task.pid in found.wish.protect:
+            said.append(f"{_named(task)} is to be both protected and sacrificed")
+        elif task.pid in found.companions:
+            said.append(f"{_named(task)} can't be sacrificed: {found.companions[task.pid]}")
+        elif why is not None and why != AT_MINIMUM:
+            said.append(f"{_named(task)} can't be sacrificed: {why}, so it is never chosen")
+        elif oom_score_adj_of(task) is None:
+            said.append(f"the oom_score_adj of {_named(task)} is unknown")
+    if not found.sacrificed:
+        said.append("nobody else here can be killed: the kernel has only these to choose from")
+    return said
+
+
+def conflict_text(ranking: Ranking, wish: Wish, spared: Task, doomed: Task) -> str:
+    """Return in words why one can't be put below the other."""
+    totalpages = ranking.scope.totalpages
+    if totalpages < 1000:
+        return (
+            f"totalpages is {totalpages}: below 1000 oom_score_adj has no weight, "
+            "and only memory counts"
+        )
+    lowest = known_adj(spared) if wish.raise_only else LEAST_KILLABLE
+    grown = " once it has grown as allowed" if any(wish.growth) else ""
+    return (
+        f"even at {lowest} {_named(spared)} is chosen before {_named(doomed)} at "
+        f"{OOM_SCORE_ADJ_MAX}{grown}"
+    )
+
+
+def remedies(found: Suggestion) -> list[str]:
+    """Return what would do it where no setting does."""
+    if not found.sacrificed:
+        return ["more memory or a higher limit; or let those who may die run in the same scope"]
+    said, wish = [], found.wish
+    if wish.raise_only:
+        said.append("lower the protected with CAP_SYS_RESOURCE, without --raise-only")
+    if any("memory.oom.group" in why for why in found.companions.values()):
+        said.append("switch memory.oom.group off there (systemd: OOMPolicy=continue)")
+    if any(wish.growth):
+        said.append("allow less growth, or cap it with a limit of its own (MemoryMax=)")
+    said.append(
+        "put those who may die into a cgroup of their own with a limit (MemoryMax=): "
+        "an OOM at that limit chooses among them only"
+    )
+    if not wish.allow_unkillable:
+        said.append("make it unkillable: --allow-unkillable, and read its warning")
+    return said
+
+
+def suggestion_cautions(found: Suggestion) -> list[str]:
+    """Return what to mind before the changes are made, a sentence each."""
+    said = []
+    if any(change.after == OOM_SCORE_ADJ_MIN for change in found.changes):
+        said.append(
+            "-1000 makes a process unkillable and all children it starts from then on: if it "
+            "leaks, the kernel kills everybody else and then panics, or hangs its cgroup"
+        )
+    if found.wish.sacrifice is None:
+        said += _of_all_others(found)
+    for one, other in lookalikes(found.spared, found.sacrificed):
+        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared):
+            said.append(
+                f"{_named(one)} and {_named(other)} look alike: if they are on one memory map "
+                "they die together, whatever is set"
+            )
+    return said[:_MOST_CAUTIONS]
+
+
+def _of_all_others(found: Suggestion) -> list[str]:
+    said = []
+    raised = [c for c in found.changes if not c.protects and c.before <= _DELIBERATE]
+    if raised:
+        names = ", ".join(sorted({change.task.comm for change in raised})[:4])
+        said.append(
+            f"{len(raised)} that somebody set to {_DELIBERATE} or below would be raised "
+            f"({names}): --except leaves them as they are, --sacrifice names who may die"
+        )
+    unknown = [s.task for s in found.ranking.killable if oom_score_adj_of(s.task) is None]
+    if unknown:
+        said.append(f"left out, for its oom_score_adj is unknown: {_named(unknown[0])}")
+    return said
+
+
+def _named(task: Task) -> str:
+    return f"{task.pid} ({task.comm})"

@@ -1,0 +1,118 @@
+"""``oomlab explain``: what one process's badness is made of, and where its memory is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError, UnknownTaskError
+from .options import (
+    EventNumber,
+    Format,
+    From,
+    Kernel,
+    OutputFormat,
+    Proc,
+    load_source,
+    print_json,
+    print_table,
+    screen,
+    warn_gaps,
+)
+
+if TYPE_CHECKING:
+    from ..analysis.explain import Explanation
+
+_DEFAULT_COUNT = 5
+_DETAILS = ("cgroup", "cmdline", "oom_adj")
+
+
+def explain(
+    process: Annotated[str, typer.Argument(metavar="PID|NAME", help="The process.")],
+    interval: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.01, help="Measure fault rates for so long."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-n", "--number", min=0, help="How many of the largest mappings.")
+    ] = _DEFAULT_COUNT,
+    kernel: Kernel = None,
+    form: OutputFormat = Format.table,
+    source: From = None,
+    event: EventNumber = None,
+    proc: Proc = None,
+) -> None:
+    """Explain a process's badness and where its memory is.
+
+    By kind of mapping, what its death would free, page faults, VIRT, RES and SHR, who set
+    oom_score_adj, the allocator. A NAME does for a PID where exactly one process has it.
+    """
+    if source is not None and interval is not None:
+        raise InputError("--interval needs the live process: a snapshot is one moment")
+    one = (
+        _saved(process, source, event, kernel)
+        if source is not None
+        else _live(process, proc, kernel, interval)
+    )
+    warn_gaps(one.gaps)
+    if form is Format.table:
+        from ..output.explain import explain_text
+
+        sys.stdout.write(explain_text(one, screen(), count))
+    elif form is Format.json:
+        from ..output.explain_document import explain_document
+
+        print_json(explain_document(one, count))
+    else:
+        from ..output.explain import kinds_table
+
+        if not one.totals:
+            raise InputError("no mappings could be read: this format lists them by kind")
+        print_table(kinds_table(one), form)
+
+
+def _saved(process: str, source: str, event: int | None, kernel: str | None) -> Explanation:
+    from ..analysis.explain import explain as explain_one
+    from ..analysis.ranking import rank
+    from ..analysis.whatif import find_task
+
+    snapshot = load_source(source, None, _DETAILS, event)
+    task = find_task(snapshot, process)
+    return explain_one(rank(snapshot, kernel=kernel), task.pid)
+
+
+def _live(
+    process: str, proc: Path | None, kernel: str | None, interval: float | None
+) -> Explanation:
+    """Read the machine, then the process in depth, and its sizes once more at that moment."""
+    from ..analysis.explain import explain as explain_one
+    from ..analysis.explain import shared_files
+    from ..analysis.ranking import rank
+    from ..analysis.whatif import find_task
+    from ..readers.mappings import read_address_space
+    from ..readers.process import read_process_files, read_vitals
+    from ..readers.procfs import PROC, ProcScan
+
+    root = proc or PROC
+    snapshot = load_source(None, proc, _DETAILS)
+    pid = find_task(snapshot, process).pid
+    before = None
+    if interval is not None:
+        before = read_vitals(root, pid)
+        time.sleep(interval)
+    space = read_address_space(root, pid)
+    scan = ProcScan(
+        root, page_size=snapshot.machine.page_size, details={"userns", "oom_score", *_DETAILS}
+    )
+    fresh = scan.read_some([pid])
+    if not fresh:
+        raise UnknownTaskError(f"process {pid} ended while it was read")
+    tasks = tuple(fresh[0] if task.pid == pid else task for task in snapshot.tasks)
+    ranking = rank(replace(snapshot, tasks=tasks), kernel=kernel)
+    files = read_process_files(root, pid, shared_files(space))
+    return explain_one(ranking, pid, space, files, before)

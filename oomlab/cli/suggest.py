@@ -1,0 +1,164 @@
+"""``oomlab suggest``: the smallest settings that protect, or an audit of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from ..errors import InputError
+from .options import (
+    EventNumber,
+    Format,
+    From,
+    Kernel,
+    OutputFormat,
+    Proc,
+    load_source,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from ..analysis.suggestion import Suggestion
+    from ..snapshot import Snapshot
+
+Texts = list[str]
+_SHOWN = 20
+_IMPOSSIBLE = 1
+
+
+def suggest(
+    protect: Annotated[
+        Texts | None,
+        typer.Option(metavar="WHO", help="Who shall live: PID, name, unit, cgroup, user; with ,"),
+    ] = None,
+    sacrifice: Annotated[
+        Texts | None,
+        typer.Option(metavar="WHO", help="Who shall die before them; else everybody else."),
+    ] = None,
+    leave: Annotated[
+        Texts | None,
+        typer.Option("--except", metavar="WHO", help="Whose place does not matter: left alone."),
+    ] = None,
+    allow_growth: Annotated[
+        str | None,
+        typer.Option(metavar="AMOUNT", help="Hold even if each grows so much: 50% or 2G."),
+    ] = None,
+    cgroup: Annotated[
+        str | None,
+        typer.Option(metavar="WHICH", help="In an OOM of that cgroup, unit or container."),
+    ] = None,
+    raise_only: Annotated[
+        bool, typer.Option("--raise-only", help="Lower nothing: that needs CAP_SYS_RESOURCE.")
+    ] = False,
+    allow_unkillable: Annotated[
+        bool, typer.Option("--allow-unkillable", help="-1000 may be suggested.")
+    ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the values, after asking; see oomlab apply.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --apply: don't ask.")] = False,
+    undo_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --apply: where to save old values.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", "-a", help="List all changes.")] = False,
+    kernel: Kernel = None,
+    form: OutputFormat = Format.table,
+    source: From = None,
+    event: EventNumber = None,
+    proc: Proc = None,
+) -> int:
+    """Suggest the smallest oom_score_adj changes that protect.
+
+    WHO: 812, postgres, nginx.service, a container, user:alice, /a/cgroup; several with commas.
+    Nothing is changed on the machine without --apply.
+    """
+    if protect is None:
+        raise InputError("name whom to protect: oomlab suggest --protect postgres")
+    live = source is None and proc is None
+    if apply and not live:
+        raise InputError("--apply writes to this machine: it does not go with --from or --proc")
+    if (yes or undo_file is not None) and not apply:
+        raise InputError("--yes and --undo-file go with --apply")
+    snapshot = _loaded(source, proc, event)
+    found = _suggestion(
+        snapshot,
+        _Wish(protect, sacrifice, leave, allow_growth, cgroup, raise_only, allow_unkillable),
+        kernel,
+    )
+    all_rows = every or apply or form is not Format.table
+    if not (apply and form is Format.json):
+        _print(found, form, None if all_rows else _SHOWN)
+    if found.impossible:
+        return _IMPOSSIBLE
+    if apply and found.changes:
+        return _write(found, yes, undo_file, form)
+    return 0
+
+
+def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapshot:
+    snapshot = load_source(source, proc, {"cgroup", "cmdline"}, event)
+    if source is not None:
+        return snapshot
+    from ..readers.load import with_memcgs
+
+    return with_memcgs(snapshot, proc)
+
+
+class _Wish(NamedTuple):
+    """What the user asked for, as typed."""
+
+    protect: list[str]
+    sacrifice: list[str] | None
+    leave: list[str] | None
+    allow_growth: str | None
+    cgroup: str | None
+    raise_only: bool
+    allow_unkillable: bool
+
+
+def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggestion:
+    from ..analysis.ranking import rank
+    from ..analysis.selectors import find_memcg
+    from ..analysis.suggest import suggest as smallest_change
+    from ..analysis.suggestion import NO_GROWTH
+    from .selection import chosen_pids, parse_growth
+
+    memcg = None if wish.cgroup is None else find_memcg(snapshot, wish.cgroup)
+    ranking = rank(snapshot, kernel=kernel, memcg=memcg)
+    growth = NO_GROWTH
+    if wish.allow_growth is not None:
+        growth = parse_growth(wish.allow_growth, snapshot.machine.page_size)
+    sacrifice = wish.sacrifice
+    return smallest_change(
+        ranking,
+        chosen_pids(snapshot, wish.protect),
+        None if sacrifice is None else chosen_pids(snapshot, sacrifice),
+        leave=chosen_pids(snapshot, wish.leave or []),
+        growth=growth,
+        raise_only=wish.raise_only,
+        allow_unkillable=wish.allow_unkillable,
+    )
+
+
+def _print(found: Suggestion, form: Format, count: int | None) -> None:
+    from ..output.suggestion import suggestion_document, suggestion_table
+
+    if form is Format.json:
+        print_json(suggestion_document(found))
+    else:
+        print_table(suggestion_table(found, count), form)
+
+
+def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:
+    from ..writers.adj import Target
+    from .carry import carry_out
+
+    targets = [
+        Target(change.task.pid, change.task.start_ticks or 0, change.task.comm, *change[1:3])
+        for change in found.changes
+    ]
+    shown = form is not Format.json
+    return carry_out(targets, yes=yes, undo_file=undo_file, form=form, shown=shown)

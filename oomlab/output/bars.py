@@ -1,0 +1,17 @@
+"""Bars of characters: lengths in proportion."""
+
+from __future__ import annotations
+
+
+def bar(value: int, most: int, columns: int) -> str:
+    """Return a bar of at most ``columns`` characters; anything above 0 shows.
+
+    Negative values are drawn with - instead of #.
+
+    >>> bar(5, 10, 8), bar(-10, 10, 8), bar(1, 10**9, 8), bar(0, 10, 8)
+    ('####', '--------', '#', '')
+    """
+    if value == 0 or most <= 0:
+        return ""
+    length = max(1, round(abs(value) * columns / most))
+    return ("#" if value > 0 else "-") * min(length, columns)

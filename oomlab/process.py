@@ -1,0 +1,54 @@
+"""What is asked of a single process beside what the OOM killer counts. ``None``: not told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .snapshot import Gap
+
+
+class Vitals(NamedTuple):
+    """Faults and sizes of one process at one moment."""
+
+    pid: int
+    at_seconds: float
+    """CLOCK_MONOTONIC when they were read."""
+    minor_faults: int
+    """/proc/PID/stat field 10, of all its threads."""
+    major_faults: int
+    """Field 12: those that had to wait for a disk or swap."""
+    age_seconds: float | None = None
+    total_vm_pages: int | None = None
+    """statm's first field: VIRT."""
+    resident_pages: int | None = None
+    shared_pages: int | None = None
+    """statm's third field, file plus shmem pages: SHR."""
+
+
+class Sharers(NamedTuple):
+    """Who else has a file of memory mapped (shared anonymous memory, memfd, SysV, tmpfs)."""
+
+    by_file: dict[tuple[str, int], tuple[int, ...]]
+    """(device, inode) as in maps, to the other processes."""
+    unseen: int = 0
+    """Processes whose maps could not be read."""
+
+
+class SysvSegment(NamedTuple):
+    """One line of /proc/sysvipc/shm."""
+
+    shmid: int
+    attached: int
+    destroyed: bool
+    """IPC_RMID was called: it goes with the last process that has it attached."""
+
+
+class ProcessFiles(NamedTuple):
+    """All that explain reads of one process beside its mappings."""
+
+    vitals: Vitals | None = None
+    tunables: tuple[tuple[str, str], ...] | None = None
+    """The variables of its first environment that allocators know; None: may not be read."""
+    sharers: Sharers | None = None
+    segments: tuple[SysvSegment, ...] = ()
+    gaps: tuple[Gap, ...] = ()

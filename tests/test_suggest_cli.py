@@ -1,0 +1,103 @@
+"""``oomlab suggest`` as a user meets it: on the invented machine of fixtures/node.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oomlab.cli.selection import parse_growth
+from oomlab.errors import InputError
+
+NODE = str(Path(__file__).parent.parent / "fixtures" / "node.json")
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_the_answer_comes_first(run_cli: Run) -> None:
+    status, out, err = run_cli(
+        "suggest", "--from", NODE, "--protect", "cache", "--sacrifice", "user:alice"
+    )
+    assert (status, err) == (0, "")
+    assert out.startswith(
+        "Set 1 value (changes add up to 68): then 538 (redis-server) outlives 440 (systemd), "
+        "433 (python3) and 426 (bash).\n"
+    )
+
+
+def test_several_selectors_and_growth(run_cli: Run) -> None:
+    wish = ["--protect", "cache,unit:ssh.service", "--protect", "mariadbd"]
+    status, out, _ = run_cli(
+        "suggest", "--from", NODE, *wish, "--allow-growth", "50%", "--format", "json"
+    )
+    document = json.loads(out)
+    assert status == 0
+    assert document["schema"] == "oomlab.suggest/1"
+    assert [task["comm"] for task in document["protected"]] == ["sshd", "redis-server", "mariadbd"]
+    assert document["growth_percent"] == 50
+    assert document["total_change"] == sum(
+        abs(change["after"] - change["before"]) for change in document["changes"]
+    )
+    assert all(change["start_ticks"] for change in document["changes"])
+
+
+def test_in_a_cgroup_only_its_own_count(run_cli: Run) -> None:
+    status, out, _ = run_cli(
+        "suggest", "--from", NODE, "--protect", "531", "--cgroup", "worker", "--format", "json"
+    )
+    document = json.loads(out)
+    assert status == 0
+    assert document["scope"]["memcg"].endswith("6e.scope")
+    assert len(document["sacrificed"]) == 4
+
+
+def test_what_can_t_be_done_exits_with_1(run_cli: Run) -> None:
+    status, out, _ = run_cli("suggest", "--from", NODE, "--protect", "worker", "--cgroup", "worker")
+    assert status == 1
+    assert out.startswith("No setting of oom_score_adj does it: nobody else")
+    assert "What would do: more memory" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--protect", "nobody-there"], "no process, unit, container, pod or user"),
+        (["--protect", "999999"], "no process '999999' here"),
+        (["--protect", ""], "empty name"),
+        (["--protect", "cache,"], "empty name"),
+        (["--protect", "cache", "--allow-growth", "half"], "'half' is not a size"),
+        (["--protect", "cache", "--allow-growth", "-5%"], "is no growth"),
+        (["--protect", "cache", "--cgroup", "nowhere"], "nowhere"),
+        (["--protect", "cache", "--cgroup", "worker"], "is not in an OOM of /system.slice"),
+        (["--protect", "cache", "--kernel", "2.6.30"], "2.6.36"),
+    ],
+)
+def test_bad_input_is_one_line(options: list[str], said: str, run_cli: Run) -> None:
+    status, out, err = run_cli("suggest", "--from", NODE, *options)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("text", "pages"), [("2G", 524_288), ("0%", 0), ("1", 1), ("50%", 50)])
+def test_growth_is_a_share_or_a_size(text: str, pages: int) -> None:
+    assert parse_growth(text, 4096).of(100) == pages
+
+
+def test_growth_is_rounded_up() -> None:
+    assert parse_growth("50%", 4096).of(3) == 2
+
+
+@pytest.mark.parametrize("text", ["%", "x%", "1.5%", "²%", "9999999999%", "-1G"])
+def test_what_is_no_growth(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_growth(text, 4096)
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown"])
+def test_other_formats_list_the_changes(form: str, run_cli: Run) -> None:
+    wish = ["--protect", "cache", "--sacrifice", "user:alice"]
+    _, out, _ = run_cli("suggest", "--from", NODE, *wish, "--format", form)
+    assert "538" in out
+    assert "-68" in out
