@@ -33,6 +33,7 @@ COMMANDS = {
     "apply": "Write suggested values to running processes; undo.",
     "system": "Show where the machine's memory is, and how far OOM is.",
     "report": "Read OOM reports in kernel logs: who died, why.",
+    "watch": "Watch memory grow: leaks, until when, who dies then.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
     "eras": "List the eras of the rules; which is this machine's.",
