@@ -173,7 +173,7 @@ def advise(survey: Survey) -> list[Advice]:
                 Advice(
                     "in use",
                     f"{share:.0%} of the heap is in use",
-                    "the allocator keeps nothing worth having: the program itself holds this "
+                    "the allocator keeps little: the program itself holds this "
                     "memory; see whether it grows",
                 )
             )

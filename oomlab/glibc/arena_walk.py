@@ -120,8 +120,11 @@ def _walk_stretch(
     stop = top if stretch.holds_top else stretch.end
     end = walker.walk(stretch.first, stop, stretch.end, plan.most_bytes)
     after = None
-    if end.why == "fence" and stretch.holds_top:
-        behind = end.address + 2 * layout.header_bytes
+    # malloc leaves two fences where its memory ends, which is at a page.
+    behind = -(-(end.address + 2 * layout.header_bytes) // page_size) * page_size
+    if end.why == "fence" and plan.arena.is_main and not stretch.holds_top:
+        stretch = stretch._replace(end=min(behind, stretch.end))
+    elif end.why == "fence" and stretch.holds_top:
         first = behind_foreign(memory, layout, behind, stretch.end, top)
         if first is None:
             end = End(end.address, "broken")

@@ -317,7 +317,10 @@ def _sizes(one: Survey, screen: Screen) -> str:
 
 
 def _advice(one: Survey, screen: Screen) -> str:
-    return _lines(screen, *(f"{item.name}: {item.because}. {item.do}." for item in advise(one)))
+    lines = []
+    for item in advise(one):
+        lines += [f"{item.name}: {item.because}.", f"  > {item.do}."]
+    return _lines(screen, *lines)
 
 
 def _checks(one: Survey, screen: Screen) -> str:

@@ -66,11 +66,11 @@ def _refusal(opened: ProcessMemory, found: Survey | None) -> str:
 
 def other_allocator(mappings: Iterable[Mapping]) -> str | None:
     """Return the allocator whose library is mapped, None where none is that we know."""
-    names = {one.path.rpartition("/")[2] for one in mappings}
+    paths = {one.path for one in mappings}
     for library, allocator in _LIBRARIES:
-        if any(name.startswith(library) for name in names):
+        if any(f"/{library}" in path for path in paths):
             return allocator
-    return None
+    return "musl" if any("-linux-musl" in path for path in paths) else None
 
 
 def _static_allocator(opened: ProcessMemory) -> str | None:

@@ -119,15 +119,17 @@ class ProcessMemory:
             os.close(descriptor)
 
     def elf_header(self) -> ElfHeader | None:
-        """Read the header of the program, or of another ELF file that is mapped."""
-        for one in self.mappings:
-            if one.offset == 0 and one.path.startswith("/"):
-                head = self.read(one.start, 20)
-                if head[:4] == b"\x7fELF" and head[4] in (1, 2):
-                    order = "little" if head[5] == 1 else "big"
-                    if order != sys.byteorder:
-                        return None
-                    return ElfHeader(4 * head[4], int.from_bytes(head[18:20], sys.byteorder))
+        """Read the header of the program, or of another ELF file that is mapped.
+
+        From the file: read from memory, its first pages would count as the process's from then on.
+        """
+        for path in dict.fromkeys(one.path for one in self.mappings if one.offset == 0):
+            head = self.file(path, 20) if path.startswith("/") else b""
+            if head[:4] == b"\x7fELF" and head[4] in (1, 2):
+                order = "little" if head[5] == 1 else "big"
+                if order != sys.byteorder:
+                    return None
+                return ElfHeader(4 * head[4], int.from_bytes(head[18:20], sys.byteorder))
         return None
 
     def memory(self, header: ElfHeader) -> Memory:
@@ -141,7 +143,7 @@ class ProcessMemory:
         have the kernel give the process page tables for them.
         """
         parts: list[bytes] = []
-        while size > 0:
+        while size > 0 and 0 <= address < _MAX_ADDRESS:
             start, end = self._around(address)
             wanted = min(size, end - address)
             sparse = start <= address and self._pagemap is not None
@@ -192,14 +194,14 @@ class ProcessMemory:
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def file(self, path: str) -> bytes:
-        """Return the contents of a file that is mapped, as the process sees it; else nothing."""
+    def file(self, path: str, size: int = _MAX_FILE) -> bytes:
+        """Return the beginning of a file that is mapped, as the process sees it; else nothing."""
         name = path.removesuffix(" (deleted)").lstrip("/")
         try:
             with (self._root / str(self.pid) / "root" / name).open("rb") as opened:
                 if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                     return b""
-                return opened.read(_MAX_FILE)
+                return opened.read(size)
         except OSError:
             return b""
 
