@@ -105,9 +105,10 @@ def assert_equal(found: Survey, said: Said) -> None:
         flags = own["rest"] - (info.fordblks - info.fsmblks - top) - holes
         assert flags in range(0, 1 if arena.is_main else 4 * holes + 1, 4)
         if not arena.is_main:
-            assert sum(v.stretch.end - v.stretch.start for v in arena.stretches) == own.get(
-                "aspace_total", info.arena
-            )
+            sizes = [view.stretch.end - view.stretch.start for view in arena.stretches]
+            # Old ones look at the last heap of an arena only.
+            old = found.version is not None and found.version < (2, 27)
+            assert own["aspace_total"] == (sizes[-1] if old else sum(sizes))
     whole = parts(found)
     assert whole is not None
     size = whole.used_bytes + whole.tcache_bytes + whole.fast_bytes + whole.hole_bytes

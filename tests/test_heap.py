@@ -138,7 +138,7 @@ def test_one_chunk_pins_the_top() -> None:
         assert pin.free_bytes == found.total.fordblks - found.total.keepcost  # type: ignore[union-attr]
         assert pin.free_bytes >= 1000 * 100 * KIB
         assert pin_words(found, arena, pin).startswith("one chunk of 48 in use at offset 0x")
-        assert "keeps 98M of free memory" in pin_words(found, arena, pin)
+        assert "keeps 98M of free memory (3.9M of it in memory)" in pin_words(found, arena, pin)
         freed = check(one, one.do("0 f 5000 0"))
         # It lies in the tcache now, and pins the top as before.
         ((arena, pin),) = pins(freed)

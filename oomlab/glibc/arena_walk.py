@@ -186,17 +186,19 @@ def _view(memory: Memory, plan: Plan, stretch: Stretch, end: End, terrain: Terra
         ]
         if pinned:
             free_bytes, hole = max(pinned)
-            pin = _pin(memory, plan, hole.address + hole.size, used_above(hole), free_bytes)
+            gone = terrain.free_returned + terrain.free_swapped - hole.gone_below
+            sizes = (used_above(hole), free_bytes, free_bytes - gone)
+            pin = _pin(memory, plan, hole.address + hole.size, sizes)
     return StretchView(stretch, end.address, end.why, top, terrain.picture(stretch.end), holes, pin)
 
 
-def _pin(memory: Memory, plan: Plan, first: int, used: int, free: int) -> Pin | None:
+def _pin(memory: Memory, plan: Plan, first: int, sizes: tuple[int, int, int]) -> Pin | None:
     """Count the chunks in use from ``first`` up to the top."""
     in_use: list[int] = []
     address = first
     for _ in range(_PIN_CHUNKS):
         if address == plan.arena.top:
-            return Pin(first, tuple(in_use), used, free)
+            return Pin(first, tuple(in_use), *sizes)
         size = _size_at(memory, plan.layout, address)
         if size < plan.layout.minimum:
             return None

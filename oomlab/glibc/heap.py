@@ -45,6 +45,8 @@ class Pin(NamedTuple):
     used_bytes: int
     free_bytes: int
     """Free below and between them: what would join the top."""
+    resident_bytes: int
+    """The part of ``free_bytes`` that is in memory; all of it where that can't be known."""
 
 
 class LargeHole(NamedTuple):

@@ -42,10 +42,10 @@ class _Part(NamedTuple):
 def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int) -> str:
     """Return the whole story of one heap, with ``count`` holes and arenas at most."""
     sections = [_answer(one, name, screen), _parts(one, screen)]
-    sections += [_strips(one, screen, glyphs), _pins(one, screen)]
+    sections += [_strips(one, screen, glyphs), _advice(one, screen), _pins(one, screen)]
     if len(one.arenas) > 1:
         sections.append(render_table(arenas_table(one, count), screen))
-    sections += [_holes(one, screen, count), _sizes(one, screen), _advice(one, screen)]
+    sections += [_holes(one, screen, count), _sizes(one, screen)]
     sections.append(_checks(one, screen))
     return "\n".join(section for section in sections if section)
 
@@ -75,6 +75,13 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
             f"Freed but still in memory: {human(free)}. malloc_trim(0) would give back "
             f"{human(resident.trim)} now: {human(resident.trim_inside)} from holes, "
             f"{human(resident.trim_top)} from the top."
+        )
+    known = one.parameters
+    if known is not None:
+        how = "set: they don't adapt" if known.no_dyn_threshold else "they adapt"
+        lines.append(
+            f"M_MMAP_THRESHOLD is {human(known.mmap_threshold)}, M_TRIM_THRESHOLD "
+            f"{human(known.trim_threshold)} ({how})."
         )
     return _lines(screen, *lines)
 
@@ -148,13 +155,15 @@ def _span(view: StretchView) -> int:
 
 
 def _pins(one: Survey, screen: Screen) -> str:
-    held = pins(one)
+    """Say what pins tops, where the advice does not."""
+    advised = {item.because for item in advise(one)}
+    told = [(arena, pin_words(one, arena, pin)) for arena, pin in pins(one)[:_STRIPS]]
     return _lines(
         screen,
         *(
-            f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: "
-            f"{pin_words(one, arena, pin)}."
-            for arena, pin in held[:_STRIPS]
+            f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: {words}."
+            for arena, words in told
+            if words not in advised
         ),
     )
 
