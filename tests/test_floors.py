@@ -10,7 +10,7 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report", "report_memory", "mappings", "meminfo", "process"},
+    {"snapshot", "report", "report_memory", "mappings", "meminfo", "pods", "process"},
     {"kernel"},
     {"analysis"},
     {"readers", "writers"},

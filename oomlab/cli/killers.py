@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from ..errors import InputError
 from ..snapshot import Snapshot
 from .options import Format, load_source, print_columns, print_json, print_table
 
-KILLERS = ("kernel", "earlyoom", "systemd-oomd")
+KILLERS = ("kernel", "earlyoom", "systemd-oomd", "kubelet")
 
 
 class Asked(NamedTuple):
@@ -30,6 +31,7 @@ class Asked(NamedTuple):
     avoid: str | None
     ignore: str | None
     sort_by_rss: bool
+    pods: str | None
 
 
 def is_other(killer: str | None, own: dict[str, Any]) -> bool:
@@ -43,8 +45,9 @@ def is_other(killer: str | None, own: dict[str, Any]) -> bool:
     if release and name != "earlyoom":
         raise InputError(f"--killer {name} takes no release; write --killer {name}")
     for option, value in own.items():
-        if value and name != "earlyoom":
-            raise InputError(f"--{option.replace('_', '-')} goes with --killer earlyoom")
+        owner = "kubelet" if option == "pods" else "earlyoom"
+        if value and name != owner:
+            raise InputError(f"--{option.replace('_', '-')} goes with --killer {owner}")
     return name != "kernel"
 
 
@@ -55,8 +58,11 @@ def print_killer(asked: Asked) -> None:
         _print_earlyoom(asked, release)
         return
     if asked.user is not None:
-        raise InputError(f"--user goes with processes; {name} kills more at once")
-    _print_oomd(asked)
+        raise InputError(f"--user goes with processes; {name} ranks others")
+    if name == "kubelet":
+        _print_kubelet(asked)
+    else:
+        _print_oomd(asked)
 
 
 def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
@@ -85,7 +91,7 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
-    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
 
 
 def _print_oomd(asked: Asked) -> None:
@@ -100,7 +106,27 @@ def _print_oomd(asked: Asked) -> None:
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
-    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
+
+
+def _print_kubelet(asked: Asked) -> None:
+    from ..analysis.killers.kubelet import rank_kubelet
+    from ..output.killers import kubelet as output
+
+    if asked.columns == "help":
+        print_columns(output.COLUMNS)
+        return
+    pods = None
+    if asked.pods is not None:
+        from ..readers.pods import read_pods
+
+        pods = read_pods(asked.pods)
+    ranking = rank_kubelet(_load(asked, cgroups=True), pods, kernel=asked.kernel)
+    rows = output.rows_of(ranking)
+    if asked.form is Format.json:
+        print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
+        return
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
 
 
 def _pattern(text: str | None, option: str) -> Any:
@@ -119,12 +145,17 @@ def _sorted(asked: Asked, rows: list[Any], columns: Any) -> list[Any]:
 
 
 def _print(
-    asked: Asked, columns: Any, rows: list[Any], default: list[Any], heading: list[str]
+    asked: Asked,
+    columns: Any,
+    rows: list[Any],
+    default: Callable[[list[Any]], list[Any]],
+    heading: list[str],
 ) -> None:
     from ..output.tables import Table, choose
 
-    listed = choose(columns, asked.columns) if asked.columns is not None else default
+    chosen = choose(columns, asked.columns) if asked.columns is not None else None
     shown = _sorted(asked, rows, columns)
+    listed = chosen or default(shown)
     marked = frozenset(i for i, row in enumerate(shown) if row.places == (1, 1))
     table: Table[Any] = Table(
         columns=listed,

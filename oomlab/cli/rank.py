@@ -33,7 +33,7 @@ Killer = Annotated[
     typer.Option(
         "--killer",
         metavar="NAME",
-        help="Rank as another killer would: earlyoom, earlyoom:1.7, systemd-oomd.",
+        help="Rank as another killer would: earlyoom, earlyoom:1.7, systemd-oomd, kubelet.",
     ),
 ]
 Prefer = Annotated[
@@ -46,6 +46,12 @@ Ignore = Annotated[
 SortByRss = Annotated[bool, typer.Option("--sort-by-rss", help="earlyoom's --sort-by-rss.")]
 
 
+Pods = Annotated[
+    str | None,
+    typer.Option("--pods", metavar="FILE", help="The kubelet's pods: kubectl get pods -A -o json."),
+]
+
+
 class _KillerOptions(NamedTuple):
     """Options that only another killer than the kernel has."""
 
@@ -53,6 +59,7 @@ class _KillerOptions(NamedTuple):
     avoid: str | None
     ignore: str | None
     sort_by_rss: bool
+    pods: str | None
 
 
 def rank(
@@ -80,13 +87,14 @@ def rank(
     avoid: Avoid = None,
     ignore: Ignore = None,
     sort_by_rss: SortByRss = False,
+    pods: Pods = None,
     form: OutputFormat = Format.table,
     source: From = None,
     event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Rank the OOM killer's likely victims, best first."""
-    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss)
+    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss, pods)
     if killer is not None or any(own):
         from .killers import Asked, is_other, print_killer
 
