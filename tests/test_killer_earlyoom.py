@@ -314,6 +314,9 @@ def test_the_command(run_cli: Run, saved: str) -> None:
         (("--killer", "earlyoom:1.7", "--ignore", "x"), "from 1.8 on"),
         (("--killer", "earlyoom", "--prefer", "("), "not a regular expression"),
         (("--killer", "earlyoom", "--sort", "badness"), "no column 'badness'"),
+        (("--killer", "earlyoom", "--cgroup", "/"), "--cgroup does not go with --killer earlyoom"),
+        (("--killer", "earlyoom", "-c"), "--cmdline does not go with --killer earlyoom"),
+        (("--killer", "earlyoom", "-p", "812"), "--pid does not go with --killer earlyoom"),
         (("--killer", "kernel:5"), "takes no release"),
     ],
 )

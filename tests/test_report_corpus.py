@@ -5,7 +5,7 @@ import csv
 import pytest
 from kernel_logs import REPORTS, understood
 
-from oomlab.readers.kernel_log.source import read_events
+from oomlab.readers.kernel_log.source import Reading, read_events
 
 INDEX = REPORTS / "index.tsv"
 pytestmark = pytest.mark.skipif(
@@ -23,7 +23,7 @@ INDEX_IS_SILENT = {"059": "killed", "083": "kernel"}
 
 
 def events(row):
-    reports = list(read_events(str(REPORTS / row["file"]), print))
+    reports = list(read_events(str(REPORTS / row["file"]), Reading(print)))
     return understood(reports)
 
 
