@@ -143,6 +143,11 @@ class Machine(NamedTuple):
     pressure: Pressure | None = None
 
     @property
+    def init_pid(self) -> int | None:
+        """The pid that the global init has in this view: 1, or None inside a container."""
+        return None if self.init_pid_namespace is False else 1
+
+    @property
     def totalpages(self) -> int | None:
         """RAM plus swap: what oom_score and a machine-wide OOM divide by."""
         if self.ram_pages is None or self.swap_pages is None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "suggest": "Suggest the smallest oom_score_adj changes that protect.",
     "apply": "Write suggested values to running processes; undo.",
     "report": "Read OOM reports in kernel logs: who died, why.",
+    "watch": "Watch memory grow: leaks, until when, who dies then.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
     "eras": "List the eras of the rules; which is this machine's.",

@@ -45,8 +45,14 @@ _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 def dump_snapshot(snapshot: Snapshot) -> bytes:
     """Return the snapshot as JSON text; fields that are unknown (None) are left out."""
-    body = {"schema": SCHEMA} | _as_json(snapshot)
+    body = snapshot_document(snapshot)
     return (json.dumps(body, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def snapshot_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the snapshot as a JSON document of SCHEMA."""
+    body: dict[str, Any] = _as_json(snapshot)
+    return {"schema": SCHEMA} | body
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
