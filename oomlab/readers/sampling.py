@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
 from ..samples import Faults, Identity, Sample, identity
-from ..snapshot import Snapshot, Task, scan_order_key
+from ..snapshot import Memcg, Snapshot, Task, scan_order_key
+from .cgroupfs import find_memory_mount, read_memcgs
 from .files import open_directory
 from .kinds import read_kinds
 from .machine import read_machine
@@ -41,10 +42,15 @@ class _Known(NamedTuple):
 
 
 class Sampler:
-    """Samples one machine and remembers what need not be read again."""
+    """Samples one machine and remembers what need not be read again.
 
-    def __init__(self, root: Path = PROC) -> None:
+    With ``memcg`` that memory cgroup is sampled too: its figures, and which processes are in it.
+    """
+
+    def __init__(self, root: Path = PROC, memcg: str | None = None) -> None:
         self._root = root
+        self._memcg = memcg
+        self._mount = find_memory_mount(root) if memcg is not None else None
         self._known: dict[str, _Known] = {}
         self._number = 0
         self._boot_id = _read_boot_id(root)
@@ -59,12 +65,17 @@ class Sampler:
         scan = ProcScan(self._root, page_size=machine.page_size)
         self._known = self._read_processes(scan, machine.page_size)
         self._number += 1
-        tasks = sorted((known.task for known in self._known.values()), key=scan_order_key)
+        memcgs = self._read_memcgs()
+        places = {pid: one for one in memcgs or () for pid in one.pids or ()}
+        tasks = sorted(
+            (_placed(known.task, places) for known in self._known.values()), key=scan_order_key
+        )
         if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
             machine = machine._replace(swapped_out_pages=None)
         snapshot = Snapshot(
             machine=machine,
             tasks=tuple(tasks),
+            memcgs=memcgs,
             taken_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             source=str(self._root),
             gaps=(*gaps, *scan.gaps()),
@@ -81,6 +92,12 @@ class Sampler:
             faults={known.who: known.faults for known in self._known.values()},
             kinds=kinds,
         )
+
+    def _read_memcgs(self) -> tuple[Memcg, ...] | None:
+        """Return the cgroup asked about with all whose limits bear on it."""
+        if self._mount is None or self._memcg is None:
+            return None
+        return read_memcgs(*self._mount, only=self._memcg).memcgs
 
     def _read_processes(self, scan: ProcScan, page_size: int) -> dict[str, _Known]:
         """Return all processes; those that changed, are new or whose turn it is are read anew."""
@@ -114,6 +131,14 @@ class Sampler:
             faults = Faults(int(marks[2]), int(marks[3]))
             found[name] = _Known(stat, marks, task, identity(task), faults)
         return found
+
+
+def _placed(task: Task, places: Mapping[int, Memcg]) -> Task:
+    """Return the task with the memory cgroup whose cgroup.procs names it."""
+    memcg = places.get(task.pid)
+    if memcg is None:
+        return task
+    return task._replace(cgroups=(("memory" if memcg.version == 1 else "", memcg.path),))
 
 
 def _read_stat(root_fd: int, name: str) -> bytes | None:

@@ -100,6 +100,11 @@ class Watch:
         self._kinds: History[tuple[Identity, str]] = History(self._window)
         self._headroom: History[str] = History(self._window)
 
+    def knows_scope_of(self, sample: Sample) -> bool:
+        """Tell whether a sample shows the memory cgroup that is watched; the machine always."""
+        memcgs = sample.snapshot.memcgs or ()
+        return self._memcg is None or any(memcg.path == self._memcg for memcg in memcgs)
+
     def feed(self, sample: Sample) -> View:
         """Take the next sample and return what is known then. Raises InputError as rank does."""
         restarted = self._is_other_clock(sample)
