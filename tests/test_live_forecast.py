@@ -36,10 +36,7 @@ def test_the_kernel_kills_whom_and_when_the_forecast_says(
     """Beside the leak stands a process that is larger at first, and lives on."""
     cage.set_limit(LIMIT)
     procs = str(cage.directory / "cgroup.procs")
-    held = 60 if bystander else 0
-    still = (
-        f"import time; open({procs!r}, 'w').write('0'); x = b'y' * ({held} << 20); time.sleep(60)"
-    )
+    still = f"import time; open({procs!r}, 'w').write('0'); x = b'y' * (60 << 20); time.sleep(60)"
     with (
         subprocess.Popen([sys.executable, "-S", "-c", still]) as other,
         subprocess.Popen([sys.executable, "-S", "-c", LEAK, procs]) as leaker,
