@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from heapq import nlargest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from .sizes import list_processes, scan_sizes
 _READ_SIZE = 4096
 _TURNS = 30
 """Every process is read in full once in so many samples: a setting may have changed unseen."""
+
+_WITNESSES = 32
 
 _Marks = tuple[bytes, bytes, bytes, bytes]
 """Start time, RSS, minor and major faults as stat prints them."""
@@ -56,19 +59,24 @@ class Sampler:
         self._boot_id = _read_boot_id(root)
 
     def sample(self, wanted: Collection[int] = ()) -> Sample:
-        """Return the machine as it is now, with the kinds of memory of the pids ``wanted``.
+        """Return the machine as it is now; of the pids ``wanted`` all that there is to know.
 
+        That is their kinds of memory and the kernel's own score. The first sample has such
+        scores of the largest and of some others: they tell which rules the kernel follows.
         Raises SourceError where there is no /proc.
         """
         machine, gaps = read_machine(self._root)
         seconds = time.monotonic()
-        scan = ProcScan(self._root, page_size=machine.page_size)
+        # Rules with a bonus for root ask in which user namespace that is.
+        scan = ProcScan(self._root, page_size=machine.page_size, details={"userns"})
         self._known = self._read_processes(scan, machine.page_size)
+        in_full = {t.pid: t for t in scan.read_some(set(wanted) if self._number else self._some())}
         self._number += 1
         memcgs = self._read_memcgs()
         places = {pid: one for one in memcgs or () for pid in one.pids or ()}
         tasks = sorted(
-            (_placed(known.task, places) for known in self._known.values()), key=scan_order_key
+            (_placed(_same(known, in_full), places) for known in self._known.values()),
+            key=scan_order_key,
         )
         if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
             machine = machine._replace(swapped_out_pages=None)
@@ -92,6 +100,13 @@ class Sampler:
             faults={known.who: known.faults for known in self._known.values()},
             kinds=kinds,
         )
+
+    def _some(self) -> set[int]:
+        """Return the pids of the largest processes and of a spread of the others."""
+        tasks = [known.task for known in self._known.values() if known.task.has_mm]
+        largest = nlargest(_WITNESSES, tasks, key=lambda task: task.rss_pages or 0)
+        spread = tasks[:: max(1, len(tasks) // _WITNESSES)]
+        return {task.pid for task in (*largest, *spread)}
 
     def _read_memcgs(self) -> tuple[Memcg, ...] | None:
         """Return the cgroup asked about with all whose limits bear on it."""
@@ -124,13 +139,21 @@ class Sampler:
                 else:
                     anew[name] = stat, marks
             rows, unusual = scan_sizes(root_fd, list(anew), page_size)
-        tasks = [Task(*row) for row in rows] + scan.read_some(unusual)
+        # A score is a witness while it is fresh only; what is kept here will be old.
+        others = (task._replace(kernel_oom_score=None) for task in scan.read_some(unusual))
+        tasks = [*(Task(*row) for row in rows), *others]
         for task in tasks:
             name = str(task.pid)
             stat, marks = anew[name]
             faults = Faults(int(marks[2]), int(marks[3]))
             found[name] = _Known(stat, marks, task, identity(task), faults)
         return found
+
+
+def _same(known: _Known, in_full: Mapping[int, Task]) -> Task:
+    """Return a process as it was read in full, if it is still the same one."""
+    task = in_full.get(known.task.pid)
+    return task if task is not None and identity(task) == known.who else known.task
 
 
 def _placed(task: Task, places: Mapping[int, Memcg]) -> Task:
