@@ -31,6 +31,7 @@ COMMANDS = {
     "scopes": "List the places where memory can run out, nearest first.",
     "suggest": "Suggest the smallest oom_score_adj changes that protect.",
     "apply": "Write suggested values to running processes; undo.",
+    "cascade": "Simulate kills: who, what it frees, who is next.",
     "report": "Read OOM reports in kernel logs: who died, why.",
     "snapshot": "Save this machine's state to a file.",
     "check": "Compare the model with the kernel, task by task.",
