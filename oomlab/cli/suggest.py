@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -25,6 +27,19 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
 Texts = list[str]
+
+
+class Form(StrEnum):
+    """Whose form a suggestion is printed in."""
+
+    choom = "choom"
+    systemd = "systemd"
+    docker = "docker"
+    compose = "compose"
+    kubernetes = "kubernetes"
+    shell = "shell"
+
+
 _SHOWN = 20
 _IMPOSSIBLE = 1
 
@@ -56,6 +71,10 @@ def suggest(
     allow_unkillable: Annotated[
         bool, typer.Option("--allow-unkillable", help="-1000 may be suggested.")
     ] = False,
+    snippet: Annotated[
+        Form | None,
+        typer.Option("--as", help="Print what to write where, in that form, to keep it."),
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the values, after asking; see oomlab apply.")
     ] = False,
@@ -82,12 +101,17 @@ def suggest(
         raise InputError("--apply writes to this machine: it does not go with --from or --proc")
     if (yes or undo_file is not None) and not apply:
         raise InputError("--yes and --undo-file go with --apply")
+    if snippet is not None and (apply or form is not Format.table):
+        raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
     found = _suggestion(
         snapshot,
         _Wish(protect, sacrifice, leave, allow_growth, cgroup, raise_only, allow_unkillable),
         kernel,
     )
+    if snippet is not None:
+        _print_snippet(found, snippet)
+        return _IMPOSSIBLE if found.impossible else 0
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
         _print(found, form, None if all_rows else _SHOWN)
@@ -150,6 +174,15 @@ def _print(found: Suggestion, form: Format, count: int | None) -> None:
         print_json(suggestion_document(found))
     else:
         print_table(suggestion_table(found, count), form)
+
+
+def _print_snippet(found: Suggestion, form: Form) -> None:
+    from ..output.escape import printable
+    from ..output.snippets import SNIPPETS
+
+    sys.stdout.write(SNIPPETS[form.value](found))
+    for caution in found.cautions:
+        print(f"oomlab: note: {printable(caution)}", file=sys.stderr)
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:
