@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from oomlab.readers.saved import dump_snapshot
@@ -62,7 +63,7 @@ class Group:
     people: list[Task] = field(default_factory=list)
 
 
-_pids = iter(range(300, 100000, 7))
+_pids = count(300, 7)
 
 
 def process(
@@ -378,6 +379,8 @@ def memcg(group: Group, groups: list[Group], number: int) -> Memcg:
 
 
 def make_node() -> Snapshot:
+    global _pids
+    _pids = count(300, 7)  # the same machine whenever it is asked for
     groups = with_parents([*system(), *docker(), *kubernetes()])
     tasks = [
         task._replace(cgroups=(("", group.path),)) for group in groups for task in group.people

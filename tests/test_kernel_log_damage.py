@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_logs import one_event, read, understood
 
-from oomlab.readers.kernel_log.source import read_events
+from oomlab.readers.kernel_log.source import Reading, read_events
 
 LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")
 WHOLE = read(LOG)
@@ -93,7 +93,7 @@ def test_packed_logs_read_as_plain_ones(pack, tmp_path):
     path = tmp_path / "kern.log.1"
     path.write_bytes(pack(LOG[: len(LOG) // 2]) + pack(LOG[len(LOG) // 2 :]))
     said = []
-    found = list(read_events(str(path), said.append))
+    found = list(read_events(str(path), Reading(said.append)))
     assert [r.victims for r in found] == [r.victims for r in WHOLE]
     assert said == []
 
@@ -103,7 +103,7 @@ def test_a_packed_log_that_is_cut_is_read_up_to_there(pack, tmp_path):
     path = tmp_path / "kern.log.gz"
     path.write_bytes(pack(LOG + os.urandom(500_000))[:-1000])
     said = []
-    found = list(read_events(str(path), said.append))
+    found = list(read_events(str(path), Reading(said.append)))
     assert [v.pid for r in found for v in r.victims][:1] == [WHOLE[0].victims[0].pid]
     assert len(said) == 1
 
@@ -116,7 +116,7 @@ def test_a_packed_bomb_is_read_in_bounded_memory(tmp_path):
         for _ in range(300):
             out.write(b"\0" * (1 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert list(read_events(str(path), print)) == []
+    assert list(read_events(str(path), Reading(print))) == []
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # The reader holds a few buffers of a megabyte; the bomb would be 300.
     assert after - before < 64 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..kernel.scope import is_inside, parent_of
 from ..snapshot import Container, Snapshot, Task
-from .places import Place
+from .places import Place, place_of
 
 
 def name_of(snapshot: Snapshot, place: Place) -> str:
@@ -24,6 +24,17 @@ def name_of(snapshot: Snapshot, place: Place) -> str:
         if place.uid in users:
             return f"user {users[place.uid]}{inside}"
     return place.label
+
+
+def described(snapshot: Snapshot, path: str) -> str:
+    """Return what sentences call a memory cgroup: its kind, where that helps, and its name."""
+    place = place_of(path)
+    name = name_of(snapshot, place)
+    if place.kind in ("container", "pod"):
+        return f"{place.kind} {name}"
+    if place.kind in ("cgroup", "machine"):
+        return f"memory cgroup {path}"
+    return name
 
 
 def container_of(snapshot: Snapshot, place: Place) -> Container | None:

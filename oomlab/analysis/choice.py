@@ -82,7 +82,7 @@ def _kills_current(ranking: Ranking) -> bool:
 
 def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Choice:
     facts, everyone, why = ranking.era.facts, ranking.scope.everyone, [reason]
-    victim = chosen.task
+    victim, init_pid = chosen.task, ranking.snapshot.machine.init_pid
     child = child_instead(facts, victim, _children(ranking, victim))
     if child is not None:
         victim = child.task
@@ -98,10 +98,12 @@ def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Ch
     killed = [victim]
     group = group_of(facts, victim, ranking.snapshot.memcgs or (), ranking.scope)
     if group is not None:
-        rest = [task for task in group_killed(facts, group, everyone) if task not in killed]
+        mates = group_killed(facts, group, everyone, init_pid)
+        rest = [task for task in mates if task not in killed]
         killed += rest
         why.append(f"memory.oom.group: all {len(rest)} others of {group} die too")
-    perhaps = [task for task in partners(facts, victim, everyone) if task not in killed]
+    sharing = partners(facts, victim, everyone, init_pid)
+    perhaps = [task for task in sharing if task not in killed]
     if perhaps:
         why.append(f"{len(perhaps)} may be on its memory map and die with it")
     return Choice(

@@ -12,9 +12,9 @@ from operator import attrgetter
 from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
-from ..kernel.scope import Scope, memcg_scope, reported_scope, system_scope
+from ..kernel.scope import Members, Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
-from ..snapshot import Snapshot, Task
+from ..snapshot import UNLIMITED_PAGES, Snapshot, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +221,25 @@ def cautions(ranking: Ranking) -> list[str]:
         )
     if not ranking.is_complete:
         found.append("not all processes can be seen from here: the victim may be another")
+    found += _limit_cautions(ranking)
     if any(task.comm == "swapoff" and not task.kernel_thread for task in ranking.scope.tasks):
         found.append("a process is named swapoff: if it is switching swap off, it dies first")
+    return found
+
+
+def _limit_cautions(ranking: Ranking) -> list[str]:
+    """Return why an OOM at the memory cgroup's own limit may never come."""
+    path, members = ranking.scope.memcg, Members(ranking.snapshot)
+    if path is None or path not in members.by_path or ranking.snapshot.reported is not None:
+        return []
+    own, *above = members.above(path)
+    found = []
+    if own.oom_kill_disabled:
+        found.append(f"oom_kill_disable is on in {path}: its processes wait, nobody is killed")
+    lower = [m for m in above if (m.limit_pages or UNLIMITED_PAGES) < (own.limit_pages or 0)]
+    if lower:
+        lowest = min(lower, key=lambda memcg: memcg.limit_pages or 0)
+        found.append(f"the limit of {lowest.path} above it is lower, so that one is met first")
+    elif own.limit_pages == UNLIMITED_PAGES:
+        found.append(f"{path} has no limit, so no OOM happens there: memory runs out above it")
     return found

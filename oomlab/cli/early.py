@@ -2,17 +2,21 @@
 
 On a machine with ten thousand processes the reading takes longest, and it is done by other
 processes: half of it is over when this one is ready to parse its arguments. Only the plain
-forms of ``oomlab rank`` begin early; whatever else is asked begins when it is understood.
+forms of ``oomlab rank`` begin early, and the search of a large log for ``oomlab report``;
+whatever else is asked begins when it is understood.
 """
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..readers.sizes import SizeScan, begin_scan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ..readers.kernel_log.survey import Survey
 
 WORKERS = os.cpu_count() or 1
 """Processes that share the reading of a large /proc."""
@@ -22,6 +26,7 @@ _ALONE = {"-c", "--cmdline"}
 
 _PROC = "/proc"
 _begun: list[Callable[[], SizeScan]] = []
+_surveys: dict[str, "Survey"] = {}
 
 
 def is_plain_rank(arguments: Sequence[str]) -> bool:
@@ -45,6 +50,26 @@ def begin(arguments: Sequence[str]) -> None:
             _begun.append(begin_scan(_PROC, WORKERS))
         except OSError:
             return  # without a /proc the command says so, when its arguments are understood
+    elif arguments[:1] == ["report"]:
+        _begin_survey(arguments[1:])
+
+
+def _begin_survey(arguments: Sequence[str]) -> None:
+    """Begin to search a log if one large file is named."""
+    named = [word for word in arguments if os.path.isfile(word)]  # noqa: PTH113
+    if len(named) != 1:
+        return
+    from ..readers.kernel_log.survey import begin_survey
+
+    with suppress(OSError):
+        survey = begin_survey(os.open(named[0], os.O_RDONLY), WORKERS)
+        if survey is not None:
+            _surveys[named[0]] = survey
+
+
+def take_survey(path: str) -> "Survey | None":
+    """Return the survey of a log that was begun early, if there is one."""
+    return _surveys.pop(path, None)
 
 
 def take(proc: "Path | None") -> Callable[[], SizeScan] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import NamedTuple
 
 from ..errors import InputError
@@ -21,13 +20,6 @@ class Selection(NamedTuple):
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?")
 _SECONDS = re.compile(r"\d+(?:\.\d+)?")
-
-
-def warn(text: str) -> None:
-    """Say on stderr what did not go as it should."""
-    from ..output.escape import printable
-
-    print(f"oomlab: {printable(text)}", file=sys.stderr)
 
 
 def is_chosen(report: OomReport, selection: Selection) -> bool:

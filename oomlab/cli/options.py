@@ -51,6 +51,14 @@ Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="RELEASE", help="Use that kernel's rules, for example 5.10."),
 ]
+Cgroup = Annotated[
+    str | None,
+    typer.Option(
+        "--cgroup",
+        metavar="PATH|UNIT|CONTAINER",
+        help="An OOM at that memory cgroup's limit, not the machine's.",
+    ),
+]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the listing.")]
 Columns = Annotated[
     str | None,
@@ -84,6 +92,15 @@ def load_source(
         snapshot = with_memcgs(snapshot, proc)
     report_gaps(snapshot)
     return snapshot
+
+
+def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
+    """Return the memory cgroup that --cgroup names, None where it is not given."""
+    if text is None:
+        return None
+    from ..analysis.selectors import find_memcg
+
+    return find_memcg(snapshot, text)
 
 
 def report_gaps(snapshot: Snapshot) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from .early import take
 from .options import (
+    Cgroup,
     Columns,
     EventNumber,
     Format,
@@ -16,6 +17,7 @@ from .options import (
     OutputFormat,
     Proc,
     load_source,
+    memcg_path,
     print_columns,
     print_json,
     print_table,
@@ -23,8 +25,12 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from ..analysis.ranking import Ranking
     from ..output.rank_rows import RankRow
+    from ..readers.sizes import SizeScan
 
 _DEFAULT_COUNT = 10
 
@@ -80,6 +86,13 @@ def rank(
     avoid: Avoid = None,
     ignore: Ignore = None,
     sort_by_rss: SortByRss = False,
+    cgroup: Cgroup = None,
+    pid: Annotated[
+        str | None,
+        typer.Option(
+            "--pid", "-p", metavar="PID|NAME", help="Every scope it may die in, its place there."
+        ),
+    ] = None,
     form: OutputFormat = Format.table,
     source: From = None,
     event: EventNumber = None,
@@ -96,11 +109,16 @@ def rank(
             asked = Asked(killer or "", limit, every, user, sort, columns, *where, *own)
             print_killer(asked)
             return
+    if pid is not None:
+        from .standing import AskedTask, print_standing
+
+        print_standing(AskedTask(pid, cgroup, columns, kernel, form, source, event, proc))
+        return
     wanted = _Wanted(limit=_limit(count, every, form), every=every, user=user, sort=sort)
     details = _details(cmdline or form is Format.json, columns, sort)
     # On a large machine workers begin to read now: the imports below are time for them.
     # Older rules may count what sizes alone don't tell, so a named kernel reads all.
-    plain = source is None and event is None and kernel is None
+    plain = source is None and event is None and kernel is None and cgroup is None
     live = plain and columns != "help" and wanted.only_first
     finish = take(proc) if live else None
     from ..output.rank_columns import COLUMNS, default_columns
@@ -113,16 +131,12 @@ def rank(
     if sort is not None:
         choose(COLUMNS, sort.removeprefix("-"))
     if live:
-        from ..readers.procfs import PROC, read_sizes
-        from .live import rank_top
-
-        sizes = read_sizes(proc or PROC, finish)
-        ranking = rank_top(wanted.limit, sizes, proc=proc, kernel=kernel, details=details)
-        report_gaps(ranking.snapshot)
+        ranking = _of_sizes(wanted.limit, proc, details, finish)
     else:
         from ..analysis.ranking import rank as rank_all
 
-        ranking = rank_all(load_source(source, proc, details, event), kernel=kernel)
+        snapshot = load_source(source, proc, details, event, cgroups=cgroup is not None)
+        ranking = rank_all(snapshot, kernel=kernel, memcg=memcg_path(snapshot, cgroup))
     rows = _select(ranking, wanted)
     if form is Format.json:
         from ..output.documents import rank_document
@@ -134,6 +148,19 @@ def rank(
     nobody = [f"No task of user {user!r} can be killed."] if user and not rows else []
     listed = chosen or default_columns(rows, command=cmdline)
     print_table(ranking_table(ranking, rows, listed, fixed=chosen is not None, footer=nobody), form)
+
+
+def _of_sizes(
+    limit: int | None, proc: Path | None, details: set[str], finish: Callable[[], SizeScan] | None
+) -> Ranking:
+    """Rank this machine, reading in full only what is shown."""
+    from ..readers.procfs import PROC, read_sizes
+    from .live import rank_top
+
+    sizes = read_sizes(proc or PROC, finish)
+    ranking = rank_top(limit, sizes, proc=proc, kernel=None, details=details)
+    report_gaps(ranking.snapshot)
+    return ranking
 
 
 class _Wanted(NamedTuple):

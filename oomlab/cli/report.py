@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from .logs import Logs
 from .options import Format, OutputFormat, print_json, print_table, screen
 
 if TYPE_CHECKING:
     from ..analysis.events import Event
     from ..report import OomReport
+    from .events import Selection
 
 _DEFAULT_COUNT = 10
+_NOT_ALL_READ = 2
 
 
 def report(
@@ -50,21 +53,22 @@ def report(
     form: OutputFormat = Format.table,
 ) -> None:
     """Read OOM reports in kernel logs: who died, why."""
-    from ..output import report as output
-    from .events import Selection, is_chosen
+    from .events import Selection
 
     if bool(files) == journal:
         raise InputError("give log files, - for standard input, or --journal (one of them)")
-    selection = Selection(since, until, victim, cgroup)
-    found = [
-        e
-        for e in _understood(_reports(files or [], recursive, journal))
-        if is_chosen(e.report, selection)
-    ]
-    if event is not None:
-        found = [e for e in found if e.index == event]
-        if not found:
-            raise InputError(f"there is no event {event} here (oomlab report FILE lists them)")
+    logs = Logs(files or [], recursive=recursive, journal=journal)
+    found = _chosen(logs, Selection(since, until, victim, cgroup), event)
+    if logs.failed and not (found or logs.read):
+        raise typer.Exit(_NOT_ALL_READ)
+    if event is not None and not found:
+        raise InputError(f"there is no event {event} here (oomlab report FILE lists them)")
+    _show(found, form, count)
+    if logs.failed:
+        raise typer.Exit(_NOT_ALL_READ)
+
+
+def _show(found: list[Event], form: Format, count: int) -> None:
     if form is Format.json:
         from ..output.report_document import report_document
 
@@ -74,35 +78,34 @@ def report(
 
         sys.stdout.write(event_text(found[0], screen(), count))
     else:
-        print_table(output.events_table(found, sources=len({e.report.source for e in found})), form)
+        from ..output.report import events_table
+
+        print_table(events_table(found, sources=len({e.report.source for e in found})), form)
 
 
-def _reports(files: list[str], recursive: bool, journal: bool) -> Iterator[OomReport]:
-    from ..readers.kernel_log.source import find_logs, read_events, read_journal
-    from .events import warn
-
-    if journal:
-        yield from read_journal(warn)
-        return
-    for path in find_logs(files, recursive=recursive):
-        yield from read_events(path, warn)
-
-
-def _understood(reports: Iterator[OomReport]) -> Iterator[Event]:
+def _chosen(logs: Iterable[OomReport], selection: Selection, number: int | None) -> list[Event]:
+    """Return the events asked for, understood; after ``number`` there is nothing to read."""
     from ..analysis.events import understand
     from ..readers.kernel_log.understood import sizes, snapshot_or_why
+    from .events import is_chosen
 
+    found = []
     killed: dict[tuple[str, str | None], set[int]] = {}
-    for index, one in enumerate(reports, 1):
+    for index, one in enumerate(logs, 1):
         before = killed.setdefault((one.source, one.host), set())
-        page_size, known, ram = sizes(one)
-        yield understand(
-            index,
-            one,
-            snapshot_or_why(one),
-            page_size=page_size,
-            page_size_known=known,
-            ram_pages=ram,
-            killed_before=frozenset(before),
-        )
+        if number in (None, index) and is_chosen(one, selection):
+            page_size, known, ram = sizes(one)
+            event = understand(
+                index,
+                one,
+                snapshot_or_why(one),
+                page_size=page_size,
+                page_size_known=known,
+                ram_pages=ram,
+                killed_before=frozenset(before),
+            )
+            found.append(event)
+        if index == number:
+            break
         before |= {victim.pid for victim in one.victims}
+    return found

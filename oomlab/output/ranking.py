@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..analysis.cgroups import described
 from ..analysis.choice import choose, dies_alone
 from ..analysis.ranking import Ranking, cautions
-from ..snapshot import Task
+from ..snapshot import UNLIMITED_PAGES, Task
 from ..units import human
 from .escape import printable
 from .rank_rows import RankRow
@@ -35,8 +36,19 @@ def ranking_table(
 
 def heading(ranking: Ranking) -> list[str]:
     """Return the answer in a sentence, the rules in force, and what would make it moot."""
-    lines = [f"If memory ran out now, {_verdict(ranking)}.", rules_line(ranking)]
+    answer = printable(f"{_occasion(ranking)}, {_verdict(ranking)}.")
+    lines = [answer, rules_line(ranking)]
     return lines + [f"Note: {printable(caution)}." for caution in cautions(ranking)]
+
+
+def _occasion(ranking: Ranking) -> str:
+    """Return of which OOM the answer is: a report's, or one that has not happened."""
+    path, snapshot = ranking.scope.memcg, ranking.snapshot
+    if snapshot.reported is not None:
+        return "In the reported OOM" + ("" if path is None else f" of memory cgroup {path}")
+    if path is not None:
+        return f"If {described(snapshot, path)} ran out of memory now"
+    return "If memory ran out now"
 
 
 def _verdict(ranking: Ranking) -> str:
@@ -64,7 +76,8 @@ def killed_text(ranking: Ranking) -> str:
     if choice.victim.pid != choice.chosen.task.pid:
         text += f", a child, in place of {named(choice.chosen.task)}"
     if len(choice.killed) > 1:
-        text += f" and with it {len(choice.killed) - 1} others (memory.oom.group)"
+        others = len(choice.killed) - 1
+        text += f" and with it {others} other{'s' * (others > 1)} (memory.oom.group)"
     return text
 
 
@@ -83,6 +96,8 @@ def rules_line(ranking: Ranking) -> str:
     machine, scope, era = ranking.snapshot.machine, ranking.scope, ranking.era
     release = machine.release or "unknown release"
     pages = f"totalpages {scope.totalpages} = {human(scope.totalpages * machine.page_size)}"
+    if scope.totalpages >= UNLIMITED_PAGES >> 1:
+        pages = "totalpages without a limit"
     if scope.memcg is not None:
         pages += f" for memory cgroup {scope.memcg}"
     elif machine.ram_pages is not None and machine.swap_pages is not None:

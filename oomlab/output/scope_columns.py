@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..analysis.cgroups import described
 from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
@@ -41,12 +42,9 @@ class ScopeRow(NamedTuple):
     @property
     def label(self) -> str:
         """Kind and name, as sentences have them."""
-        plain = self.kind in ("machine", "nodes", "session", "user", "pods")
-        if plain or self.scope.name.startswith("/"):
-            return self.scope.name if self.kind != "machine" else "the machine"
-        return (
-            self.scope.name if self.kind in ("unit", "slice") else f"{self.kind} {self.scope.name}"
-        )
+        if self.scope.path is not None:
+            return described(self.snapshot, self.scope.path)
+        return "the machine" if self.kind == "machine" else self.scope.name
 
     @property
     def kind(self) -> str:

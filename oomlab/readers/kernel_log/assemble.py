@@ -179,7 +179,7 @@ class Assembler:
             return
         if wrapped.marked:
             # Only an unmarked line goes on from another, and it follows at once.
-            for one in self._streams.values():
+            for one in list(self._streams.values()):
                 self._flush(one)
         line = classify(text) or _rescued(text, wrapped)
         stream = self._stream_of(wrapped, line)
@@ -236,7 +236,7 @@ class Assembler:
         return fitting[0] if len(fitting) == 1 else None
 
     def _owner(self, pid: int) -> Stream | None:
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             if stream.held_line is not None and stream.held_line.kind == "kill":
                 self._flush(stream)
             report = stream.report

@@ -10,7 +10,7 @@ from ...errors import EventError, SourceError
 from ...report import OomReport
 from ...snapshot import Snapshot
 from .snapshots import report_snapshot
-from .source import STDIN, read_events, read_head
+from .source import STDIN, Reading, read_events, read_head
 
 _SNAPSHOT = re.compile(rb"\s*\{")
 _JSON_LINES = re.compile(rb'"(?:MESSAGE|message|msg|log|textPayload)"\s*:')
@@ -33,7 +33,7 @@ def load_event(source: str | Path, number: int | None) -> Snapshot | None:
     Raises EventError where it holds several and none is named, or not the one named, and
     InputError where the event has no task table.
     """
-    reports = list(read_events(str(source), _warn))
+    reports = list(read_events(str(source), Reading(_warn)))
     if not reports:
         return None
     return report_snapshot(choose_event(reports, number, str(source)))

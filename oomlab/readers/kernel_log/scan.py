@@ -1,129 +1,191 @@
 """Find the events of a log of any size, in bounded memory.
 
-Between events only two markers are searched for, at the speed of memory; lines are taken
-apart from the first marker on until the event has ended.
+Between events only marks are searched for, at the speed of memory; lines are taken apart from
+the first mark on until the event has ended.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from ...report import OomReport
 from .assemble import Assembler
+from .marks import TRIGGER, Haystack
+from .survey import Survey
 
-TRIGGER = b"invoked oom-killer"
-MARKERS = (TRIGGER, b"Killed process ")
-"""What begins or ends an event; one of them stands in every report that tells of a kill."""
-RARE_MARKERS = (
-    b"oom-killer: gfp_mask",
-    b"oom-kill:constraint=",
-    b"Kill process ",
-    b"kill process ",
-    # «oom-kill» as a journal's JSON writes lines that are not plain text: byte by byte.
-    b"111,111,109,45,107,105,108,108",
-    b"111, 111, 109, 45, 107, 105, 108, 108",
-)
-"""Searched for as well where the log is small: remains of reports that were cut at both ends."""
-
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
+"""As much of a stream as is searched at once: it must stay in the CPU's own cache."""
 MAX_LINE_BYTES = 1 << 16
 LOOK_BACK_BYTES = 1 << 17
 EXPORT_BYTES = 1 << 12
 """A journal's export writes an entry's time and host on the lines before its message."""
-SMALL_BYTES = 32 << 20
-"""Up to here into a log the rare markers are searched for too."""
+
+_NEWLINE = 10
 
 ReadInto = Callable[[memoryview], int]
 
 
-def scan(read_into: ReadInto, source: str) -> Iterator[OomReport]:
+def scan(
+    read_into: ReadInto, source: str, *, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[OomReport]:
     """Yield the events of a byte stream as they end.
 
     ``read_into`` fills a buffer and returns how many bytes it put there, 0 at the end.
     """
-    scanner = _Scanner(source)
-    buffer = bytearray(CHUNK_BYTES + MAX_LINE_BYTES)
-    view = memoryview(buffer)
-    kept = 0
-    while True:
-        count = read_into(view[kept : kept + CHUNK_BYTES])
-        end = kept + count
-        if not count:
-            if kept:
-                buffer[end : end + 1] = b"\n"
-                scanner.take(buffer, end + 1)
-            break
-        whole = buffer.rfind(b"\n", 0, end) + 1
-        if not whole and end < MAX_LINE_BYTES:
-            kept = end
-            continue
-        # A line without end is cut into pieces.
-        whole = whole or end
-        if end - whole >= MAX_LINE_BYTES:
-            whole = end
-        scanner.take(buffer, whole)
+    scanner = Scanner(source, chunk_bytes)
+    while count := read_into(scanner.room()):
+        scanner.take(count)
         yield from scanner.finished()
-        kept = end - whole
-        buffer[:kept] = buffer[whole:end]
     scanner.close()
     yield from scanner.finished()
 
 
-class _Scanner:
-    def __init__(self, source: str) -> None:
+def scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> Iterator[OomReport]:
+    """Yield the events of a file, reading only what its survey says may matter.
+
+    What was written to the file since the survey began is read too. ``tell`` takes how many
+    bytes are done.
+    """
+    scanner, descriptor = Scanner(source, survey.block_bytes), survey.descriptor
+    place, lines, was_marked = 0, 0, False
+    for block in survey.blocks():
+        end = min(place + survey.block_bytes, survey.size)
+        # A marked line may end in the block after it.
+        if block.marked or was_marked or scanner.busy:
+            _go_to(scanner, descriptor, place, lines)
+            scanner.take(os.preadv(descriptor, [scanner.room()[: end - place]], place))
+            yield from scanner.finished()
+        was_marked = block.marked
+        place = end
+        lines += block.newlines
+        tell(place)
+    if os.fstat(descriptor).st_size > place:
+        _go_to(scanner, descriptor, place, lines)
+        while count := os.preadv(descriptor, [scanner.room()], scanner.place):
+            scanner.take(count)
+            yield from scanner.finished()
+    scanner.close()
+    yield from scanner.finished()
+
+
+def _go_to(scanner: Scanner, descriptor: int, place: int, lines: int) -> None:
+    if scanner.place != place:
+        start = max(scanner.used, place - LOOK_BACK_BYTES - MAX_LINE_BYTES)
+        scanner.jump(os.pread(descriptor, place - start, start), place, lines)
+
+
+class Scanner:
+    """Takes a log's bytes piece by piece, finds marks and feeds lines to an assembler."""
+
+    def __init__(self, source: str, chunk_bytes: int) -> None:
         self._assembler = Assembler(source)
+        self._chunk_bytes = chunk_bytes
+        self._haystack = Haystack(MAX_LINE_BYTES + chunk_bytes)
+        self._buffer = self._haystack.buffer
+        self._view = memoryview(self._buffer)
+        self._kept = 0
+        """Bytes of a line at the buffer's beginning that has not ended yet."""
         self._number = 1
-        self._taken = 0
+        """Number of the line at the buffer's beginning."""
         self._before = b""
-        """The end of the last buffer, to look back into; empty after an event."""
+        """Lines just before it that no assembler has seen."""
+        self._base = 0
+        """Where in the log the buffer's first byte comes from."""
+        self.used = 0
+        """Where in the log the last line ends that was fed to the assembler."""
+
+    @property
+    def place(self) -> int:
+        """Return where in the log the next bytes come from."""
+        return self._base + self._kept
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether an event is open, so that every line counts."""
+        return self._assembler.busy
 
     def finished(self) -> Iterator[OomReport]:
+        """Yield the events that have ended since the last call."""
         return self._assembler.finished()
 
+    def room(self) -> memoryview:
+        """Return where the log's next bytes are to be put."""
+        return self._view[self._kept : self._kept + self._chunk_bytes]
+
+    def take(self, count: int) -> None:
+        """Take ``count`` bytes that were put into the room."""
+        end = self._kept + count
+        whole = self._buffer.rfind(b"\n", 0, end) + 1
+        if not whole and end < MAX_LINE_BYTES:
+            self._kept = end
+            return
+        # A line without end is taken in pieces.
+        if not whole or end - whole >= MAX_LINE_BYTES:
+            whole = end
+        self._take_lines(whole)
+        self._base += whole
+        self._kept = end - whole
+        self._buffer[: self._kept] = self._buffer[whole:end]
+
+    def jump(self, before: bytes, place: int, lines: int) -> None:
+        """Go on at another place of the log, after so many lines; ``before`` stands before it."""
+        whole = before.rfind(b"\n") + 1
+        rest = before[whole:][-MAX_LINE_BYTES + 1 :]
+        self._before, self._number = before[:whole], lines + 1
+        self._kept = len(rest)
+        self._buffer[: self._kept] = rest
+        self._base = place - self._kept
+
     def close(self) -> None:
+        """End the log: a last line without newline is a line too."""
+        self._take_lines(self._kept)
         self._assembler.close()
 
-    def take(self, buffer: bytearray, end: int) -> None:
-        """Take whole lines, ``end`` bytes of them."""
-        position, assembler = 0, self._assembler
-        fresh = 0
+    def _take_lines(self, end: int) -> None:
+        """Take the buffer's lines up to ``end``."""
+        buffer, assembler, find = self._buffer, self._assembler, self._haystack
+        position = seen = 0
         while position < end:
             if not assembler.busy:
-                mark = self._next_mark(buffer, position, end)
+                mark = find.next_mark(position, end) if find.is_marked(position, end) else -1
                 if mark < 0:
                     break
                 start = buffer.rfind(b"\n", position, mark) + 1 or position
                 self._number += buffer.count(b"\n", position, start)
-                reach = LOOK_BACK_BYTES
-                if buffer.startswith(TRIGGER, mark):
-                    reach = EXPORT_BYTES if buffer.startswith(b"MESSAGE=", start) else 0
-                if reach:
-                    self._look_back(bytes(buffer[max(fresh, start - reach) : start]), reach)
-                position = start
-            while True:
-                stop = buffer.find(b"\n", position, end) + 1 or end
-                line = buffer[position : min(stop, position + MAX_LINE_BYTES)]
-                assembler.feed(line.decode("utf-8", "surrogateescape"), self._number)
-                self._number += 1
-                position = fresh = stop
-                self._before = b""
-                if position >= end or not assembler.busy:
-                    break
+                self._look_back(seen, start, mark)
+                position = max(start, mark - MAX_LINE_BYTES // 2)
+            position = seen = self._feed(position, end)
         self._number += buffer.count(b"\n", position, end)
-        self._before = bytes(buffer[max(fresh, end - LOOK_BACK_BYTES) : end])
-        self._taken += end
+        if seen:
+            self.used = self._base + seen
+        unseen = bytes(buffer[max(seen, end - LOOK_BACK_BYTES) : end])
+        self._before = (self._before + unseen)[-LOOK_BACK_BYTES:]
 
-    def _next_mark(self, buffer: bytearray, position: int, end: int) -> int:
-        markers = MARKERS if self._taken > SMALL_BYTES else MARKERS + RARE_MARKERS
-        nearest = -1
-        for marker in markers:
-            found = buffer.find(marker, position, end if nearest < 0 else nearest)
-            nearest = found if found >= 0 else nearest
-        return nearest
-
-    def _look_back(self, before: bytes, reach: int) -> None:
-        """Feed the lines just before a marker: a report whose head is lost may stand there."""
-        lines = (self._before + before)[-reach:].split(b"\n")
+    def _feed(self, position: int, end: int) -> int:
+        """Feed lines until the event has ended; return where the next line begins."""
+        buffer, assembler = self._buffer, self._assembler
         self._before = b""
-        texts = [line[:MAX_LINE_BYTES].decode("utf-8", "surrogateescape") for line in lines[:-1]]
+        while position < end:
+            stop = buffer.find(b"\n", position, end) + 1 or end
+            line = buffer[position : min(stop, position + MAX_LINE_BYTES)]
+            assembler.feed(line.decode("utf-8", "surrogateescape"), self._number)
+            self._number += buffer[stop - 1] == _NEWLINE
+            position = stop
+            if not assembler.busy:
+                break
+        return position
+
+    def _look_back(self, seen: int, start: int, mark: int) -> None:
+        """Feed the lines just before a marked one: a report whose head is lost may stand there."""
+        reach = LOOK_BACK_BYTES
+        if self._buffer.startswith(TRIGGER, mark):
+            reach = EXPORT_BYTES if self._buffer.startswith(b"MESSAGE=", start) else 0
+        if not reach:
+            return
+        before = self._before + self._buffer[max(seen, start - reach) : start]
+        if len(before) > reach:
+            before = before[before.find(b"\n", len(before) - reach) + 1 :]
+        lines = before.split(b"\n")[:-1]
+        texts = [line[:MAX_LINE_BYTES].decode("utf-8", "surrogateescape") for line in lines]
         self._assembler.look_back(texts, self._number - len(texts))

@@ -1,157 +1,101 @@
-"""Where logs come from: files plain or packed, standard input, directories, the journal."""
+"""Where logs come from: files plain or packed, pipes, directories, the systemd journal."""
 
 from __future__ import annotations
 
-import io
+import os
+import stat
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import SourceError
 from ...report import OomReport
-from .scan import scan
+from .packed import MAGIC_BYTES, unpacked
+from .scan import ReadInto, scan, scan_surveyed
+from .survey import Survey, begin_survey
 
-_PACKED_BYTES = 1 << 18
-_HEAD_BYTES = 4096
 STDIN = "-"
+_HEAD_BYTES = 4096
+_JOURNAL = b"LPKSHHRH"
+"""First bytes of the systemd journal's own files."""
 
 
-class _Unpacker(Protocol):
-    eof: bool
-    unused_data: bytes
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+def _nobody(_done: int) -> None:
+    """Take note of nothing."""
 
 
-class Unpacked:
-    """A packed stream read as plain bytes, never more at once than is asked for."""
+class Reading(NamedTuple):
+    """How logs are read, and who is told of it."""
 
-    def __init__(self, stream: Any, make: Callable[[], _Unpacker]) -> None:
-        self._stream, self._make = stream, make
-        self._unpacker = make()
-        self._rest = b""
-        self._fresh = True
-        self.damage: str | None = None
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill ``view`` as far as one step goes; 0 at the end or where the file is damaged."""
-        while True:
-            if not self._rest and self._needs_input():
-                self._rest = self._stream.read(_PACKED_BYTES)
-                if not self._rest:
-                    if not self._fresh:
-                        self.damage = "the packed file is cut short"
-                    return 0
-            try:
-                data = self._unpacker.decompress(self._rest, len(view))
-            except (zlib.error, OSError, EOFError, ValueError, _lzma_error()) as error:
-                self.damage = f"the packed file is damaged ({error})"
-                return 0
-            self._fresh = False
-            self._rest = getattr(self._unpacker, "unconsumed_tail", b"")
-            if self._unpacker.eof:
-                # Files may be several packed streams one after the other.
-                self._rest = self._unpacker.unused_data.lstrip(b"\0")
-                self._unpacker, self._fresh = self._make(), True
-            if data:
-                view[: len(data)] = data
-                return len(data)
-
-    def _needs_input(self) -> bool:
-        return bool(getattr(self._unpacker, "needs_input", True))
+    warn: Callable[[str], None]
+    """Takes a line that says what could not be read."""
+    tell: Callable[[int], None] = _nobody
+    """Takes now and then how many bytes of this file (as it lies there) are done."""
+    workers: int = 1
+    """Processes that search a large file. It forks: 1 in a program with threads."""
 
 
-def _lzma_error() -> type[Exception]:
-    import lzma
+def read_events(path: str, reading: Reading, begun: Survey | None = None) -> Iterator[OomReport]:
+    """Yield the events of one log ("-": standard input). Raises SourceError.
 
-    return lzma.LZMAError
-
-
-def _gzip() -> Any:
-    return zlib.decompressobj(wbits=31)
-
-
-def _xz() -> Any:
-    import lzma
-
-    return lzma.LZMADecompressor(memlimit=1 << 27)
-
-
-def _bz2() -> Any:
-    import bz2
-
-    return bz2.BZ2Decompressor()
-
-
-def _zst() -> Any:
+    ``begun`` is a survey of this file that is under way already.
+    """
     try:
-        from compression import zstd  # type: ignore[import-not-found]  # Python 3.14
-    except ImportError:
-        try:
-            import zstandard  # type: ignore[import-not-found]
-        except ImportError:
-            raise SourceError(
-                "a .zst file needs Python 3.14 or: pip install zstandard "
-                "(or: zstd -dc FILE | oomlab report -)"
-            ) from None
-        return _Zstandard(zstandard.ZstdDecompressor().decompressobj())
-    return zstd.ZstdDecompressor()
-
-
-class _Zstandard:
-    """The zstandard package's object, which knows no maximum length, as the others are."""
-
-    needs_input = True
-
-    def __init__(self, inner: Any) -> None:
-        self._inner, self._ready = inner, b""
-        self.eof, self.unused_data, self.unconsumed_tail = False, b"", b""
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        # A frame's block unpacks to at most 128 kB, so small pieces bound what is held.
-        if not self._ready:
-            piece, self.unconsumed_tail = data[:1024], data[1024:]
-            self._ready = self._inner.decompress(piece)
-            self.eof = bool(self._inner.eof)
-            self.unused_data = self._inner.unused_data + self.unconsumed_tail if self.eof else b""
-        given, self._ready = self._ready[:max_length], self._ready[max_length:]
-        self.needs_input = not self._ready
-        return bytes(given)
-
-
-_PACKERS: tuple[tuple[bytes, Callable[[], Any]], ...] = (
-    (b"\x1f\x8b", _gzip),
-    (b"\xfd7zXZ\x00", _xz),
-    (b"BZh", _bz2),
-    (b"\x28\xb5\x2f\xfd", _zst),
-)
-"""First bytes of packed files; the name's ending says nothing."""
-
-
-def read_events(path: str, warn: Callable[[str], None]) -> Iterator[OomReport]:
-    """Yield the events of one log ("-": standard input). Raises SourceError."""
-    if path == STDIN:
-        yield from _events(sys.stdin.buffer, "standard input", warn)
-        return
-    try:
-        with Path(path).open("rb") as stream:
-            yield from _events(stream, path, warn)
+        if begun is not None:
+            yield from _surveyed(begun, path, reading)
+        elif path == STDIN:
+            yield from _events(sys.stdin.buffer, "standard input", reading)
+        else:
+            with Path(path).open("rb") as stream:
+                yield from _events(stream, path, reading)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
 
 
-def _events(stream: Any, name: str, warn: Callable[[str], None]) -> Iterator[OomReport]:
-    start = stream.peek(8)[:8] if isinstance(stream, io.BufferedReader) else b""
-    for magic, make in _PACKERS:
-        if start.startswith(magic):
-            unpacked = Unpacked(stream, make)
-            yield from scan(unpacked.readinto, name)
-            if unpacked.damage is not None:
-                warn(f"{name}: {unpacked.damage}: read up to there")
-            return
-    yield from scan(stream.readinto, name)
+def _events(stream: Any, name: str, reading: Reading) -> Iterator[OomReport]:
+    start = stream.peek(MAGIC_BYTES)[:MAGIC_BYTES]
+    if start == _JOURNAL:
+        yield from read_journal(reading, None if name == "standard input" else name)
+        return
+    packed = unpacked(stream, start)
+    if packed is not None:
+        yield from scan(_telling(packed.readinto, stream, reading), name)
+        if packed.damage is not None:
+            reading.warn(f"{name}: {packed.damage}: read up to there")
+        return
+    survey = None
+    if reading.workers > 1 and _is_file(stream) and stream.tell() == 0:
+        survey = begin_survey(stream.fileno(), reading.workers)
+    if survey is None:
+        yield from scan(_telling(stream.readinto, stream, reading), name)
+    else:
+        yield from _surveyed(survey, name, reading)
+
+
+def _surveyed(survey: Survey, name: str, reading: Reading) -> Iterator[OomReport]:
+    with closing(survey):
+        yield from scan_surveyed(survey, name, reading.tell)
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False  # a stream without descriptor
+
+
+def _telling(read_into: ReadInto, stream: BinaryIO, reading: Reading) -> ReadInto:
+    """Return ``read_into`` that tells how far in the file it is, where that can be known."""
+    if reading.tell is _nobody or not _is_file(stream):
+        return read_into
+
+    def read(view: memoryview) -> int:
+        reading.tell(stream.tell())
+        return read_into(view)
+
+    return read
 
 
 def read_head(path: str) -> bytes:
@@ -165,39 +109,69 @@ def read_head(path: str) -> bytes:
     view = memoryview(bytearray(_HEAD_BYTES))
     try:
         with Path(path).open("rb") as stream:
-            start = stream.peek(8)[:8]
-            make = next((make for magic, make in _PACKERS if start.startswith(magic)), None)
-            source = stream if make is None else Unpacked(stream, make)
+            source = unpacked(stream, stream.peek(MAGIC_BYTES)[:MAGIC_BYTES]) or stream
             return bytes(view[: source.readinto(view)])
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
 
 
-def find_logs(paths: Sequence[str], *, recursive: bool) -> list[str]:
-    """Return the files that ``paths`` name. Raises SourceError for a directory without ``-r``."""
-    found: list[str] = []
+def find_logs(
+    paths: Sequence[str], warn: Callable[[str], None], *, recursive: bool
+) -> Iterator[str]:
+    """Yield the files that ``paths`` name, and those in directories where ``recursive``.
+
+    Links, pipes and devices inside a directory are left out. What can't be read is warned of.
+    """
     for path in paths:
-        if path != STDIN and Path(path).is_dir():
-            if not recursive:
-                raise SourceError(f"{path} is a directory: give -r to read all files in it")
-            found += sorted(str(p) for p in Path(path).rglob("*") if p.is_file())
+        if path == STDIN or not Path(path).is_dir():
+            yield path
+        elif recursive:
+            yield from _files_below(path, warn)
         else:
-            found.append(path)
-    return found
+            warn(f"{path} is a directory: give -r to read all files in it")
 
 
-def read_journal(warn: Callable[[str], None]) -> Iterator[OomReport]:
-    """Yield the events of the systemd journal's kernel messages, all boots. Raises SourceError."""
+def _files_below(path: str, warn: Callable[[str], None]) -> Iterator[str]:
+    def skip(error: OSError) -> None:
+        warn(f"{error.filename}: {error.strerror}")
+
+    for folder, folders, names in os.walk(path, onerror=skip):
+        folders.sort()
+        for name in sorted(names):
+            found = Path(folder, name)
+            if stat.S_ISREG(found.lstat().st_mode):
+                yield str(found)
+
+
+def read_journal(reading: Reading, path: str | None = None) -> Iterator[OomReport]:
+    """Yield the events in the systemd journal's kernel messages, of all boots. Raises SourceError.
+
+    ``path`` is a journal's file, such as another machine's; else it is this machine's journal.
+    """
     import subprocess
+    import tempfile
 
-    command = ["journalctl", "-k", "-b", "all", "-o", "short-iso-precise", "--no-pager", "-q"]
+    # As -k, but of all boots. -a: a name with control characters is no reason to hide a line.
+    command = ["journalctl", "_TRANSPORT=kernel", "-a", "-o", "short-iso-precise"]
+    command += ["--no-pager", "-q", *([] if path is None else [f"--file={path}"])]
+    name = path or "journal"
     try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+            ) as run,
+        ):
             assert run.stdout is not None
-            assert run.stderr is not None
-            yield from _events(run.stdout, "journal", warn)
-            said = run.stderr.read().decode("utf-8", "replace").strip()
+            yield from scan(run.stdout.readinto, name)  # type: ignore[attr-defined]
+            status = run.wait()
+            said.seek(0)
+            words = said.read(1000).decode("utf-8", "replace").strip().partition("\n")[0]
     except OSError as error:
-        raise SourceError(f"journalctl can't be run: {error.strerror}") from error
-    if run.returncode:
-        raise SourceError(f"journalctl failed: {said[:200] or run.returncode}")
+        raise SourceError(
+            f"{name}: journalctl can't be run ({error.strerror}); give a log's file instead"
+        ) from error
+    if status:
+        raise SourceError(f"{name}: journalctl failed: {words or f'exit status {status}'}")
+    if words:
+        reading.warn(f"journalctl: {words}")
