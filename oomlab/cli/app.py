@@ -28,6 +28,7 @@ COMMANDS = {
     "rank": "Rank the OOM killer's likely victims, best first.",
     "whatif": "Try edits: the ranking now and then.",
     "explain": "Explain a process's badness and where its memory is.",
+    "heap": "Walk a process's glibc heap: holes, top, what pins it.",
     "scopes": "List the places where memory can run out, nearest first.",
     "suggest": "Suggest the smallest oom_score_adj changes that protect.",
     "apply": "Write suggested values to running processes; undo.",
