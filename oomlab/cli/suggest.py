@@ -20,6 +20,7 @@ from .options import (
     load_source,
     print_json,
     print_table,
+    screen,
 )
 
 if TYPE_CHECKING:
@@ -91,11 +92,16 @@ def suggest(
 ) -> int:
     """Suggest the smallest oom_score_adj changes that protect.
 
+    Without --protect: audit the settings as they stand, the severest findings first.
     WHO: 812, postgres, nginx.service, a container, user:alice, /a/cgroup; several with commas.
     Nothing is changed on the machine without --apply.
     """
     if protect is None:
-        raise InputError("name whom to protect: oomlab suggest --protect postgres")
+        given = (sacrifice, leave, allow_growth, cgroup, snippet, undo_file)
+        if any(one is not None for one in given) or apply or raise_only or allow_unkillable:
+            raise InputError("name whom to protect: oomlab suggest --protect postgres")
+        _audit(_loaded(source, proc, event), kernel, form)
+        return 0
     live = source is None and proc is None
     if apply and not live:
         raise InputError("--apply writes to this machine: it does not go with --from or --proc")
@@ -120,6 +126,20 @@ def suggest(
     if apply and found.changes:
         return _write(found, yes, undo_file, form)
     return 0
+
+
+def _audit(snapshot: Snapshot, kernel: str | None, form: Format) -> None:
+    from ..analysis.audit import audit
+    from ..analysis.ranking import rank
+    from ..output.audit import audit_document, audit_table, audit_text
+
+    ranking, findings = rank(snapshot, kernel=kernel), audit(snapshot, kernel=kernel)
+    if form is Format.json:
+        print_json(audit_document(ranking, findings))
+    elif form is Format.table:
+        sys.stdout.write(audit_text(ranking, findings, screen()))
+    else:
+        print_table(audit_table(ranking, findings), form)
 
 
 def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapshot:
