@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SLOTS 262144
@@ -114,6 +115,7 @@ static void obey(char *line) {
 
 int main(void) {
   setvbuf(stdout, out, _IOFBF, sizeof out);
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* what is in memory must not depend on huge pages */
   sem_init(&done, 0, 0);
   size_t kept = 0;
   for (;;) {
