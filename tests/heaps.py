@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -67,12 +68,19 @@ def _said(text: str) -> Said:
 
 @contextmanager
 def driven(
-    *lines: str, flags: Sequence[str] = (), command: Sequence[str | Path] = ()
+    *lines: str,
+    flags: Sequence[str] = (),
+    command: Sequence[str | Path] = (),
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Driven, Said]]:
     """Run the program, have it obey the lines, and yield it with what it says."""
     program = command or [compiled("heap", *flags)]
     with subprocess.Popen(
-        [str(word) for word in program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(word) for word in program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
     ) as process:
         try:
             one = Driven(process)

@@ -197,6 +197,35 @@ def test_thresholds_adapt_and_are_read() -> None:
         assert (set_.mmap_threshold, set_.no_dyn_threshold) == (200000, 1)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+        "GLIBC_TUNABLES=glibc.malloc.tcache_count=0",
+        "GLIBC_TUNABLES=glibc.malloc.tcache_count=200",
+        "GLIBC_TUNABLES=glibc.malloc.tcache_max=100",
+        "GLIBC_TUNABLES=glibc.malloc.mxfast=0",
+        "MALLOC_ARENA_MAX=1",
+        "MALLOC_TOP_PAD_=10000000",
+        "MALLOC_MMAP_THRESHOLD_=1000",
+        "MALLOC_MMAP_THRESHOLD_=1",
+        "MALLOC_MMAP_MAX_=0",
+        "MALLOC_PERTURB_=85",
+        "LD_PRELOAD=libc_malloc_debug.so.0",
+    ],
+)
+def test_settings_of_the_environment(setting: str) -> None:
+    """The last has a malloc of its own beside libc's."""
+    name, _, value = setting.partition("=")
+    lines = ["0 M 0 500 3000", "1 M 1000 500 9000", "0 F 0 500 2", "1 F 1000 500 2"]
+    lines += ["0 m 5000 300000", "0 m 5001 5000000", "0 M 6000 50 40", "0 F 6000 50 1"]
+    with driven(*lines, env={name: value}) as (one, said):
+        found = check(one, said)
+        if "tcache_count" in value:
+            count = int(value.rpartition("=")[2])
+            assert sum(len(cache.chunks) for cache in found.tcaches) == min(count, 50)
+
+
 SIZES = st.one_of(
     st.integers(0, 200), st.integers(0, 5000), st.integers(0, 200_000), st.integers(0, 3 * MIB)
 )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from compiled import compiled
+from compiled import compiled, running
 from heaps import assert_equal, driven, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -198,6 +198,11 @@ def test_a_part_only() -> None:
         found = read_heap(PROC, one.pid, 16 * MIB)
         assert not found.arenas[0].stretches[0].complete
         assert found.arenas[0].stretches[0].why == "limit"
+        text = heap_text(found, "x", Screen(), BLOCKS, 5)
+        assert "?????" in text
+        assert "Not every chunk was seen" in text
+        assert "of which the first 16M were seen (--max)" in text
+        assert heap_document(found, one.pid, "x")["parts"] is None
         # The lists still tell the figures of mallinfo2.
         assert found.total is not None
         assert found.total._asdict() == said.mallinfo
@@ -219,6 +224,20 @@ def test_pages_that_are_not_there_stay_away() -> None:
         before = tables(), resident()
         assert in_memory(read(one)) is not None
         assert (tables(), resident()) == before
+
+
+def test_huge_sparse_memory_and_many_mappings() -> None:
+    """200 GB of address space and 60,000 mappings take no long search."""
+    sparse = ("0 m 0 300000", f"0 p 0 {200 << 30}", "0 m 1 300000")
+    with driven(*sparse) as (one, said):
+        began = time.monotonic()
+        assert_equal(read(one), said)
+        assert time.monotonic() - began < 5
+    with running(compiled("many"), "60000") as (process, _):
+        began = time.monotonic()
+        found = read_heap(PROC, process.pid)
+        assert [check for check in found.checks if not check.holds] == []
+        assert time.monotonic() - began < 5
 
 
 def test_who_has_no_heap(run_cli: Run) -> None:

@@ -78,7 +78,7 @@ class Advice(NamedTuple):
 def parts(survey: Survey) -> Parts | None:
     """Return the heap by kind, None where it could not be followed to its end."""
     total = survey.total
-    if total is None:
+    if total is None or not all(arena.complete for arena in survey.arenas):
         return None
     used_chunks = sum(sum(arena.used_sizes.values()) for arena in survey.arenas)
     used = sum(_bytes(arena.used_sizes) for arena in survey.arenas)

@@ -119,6 +119,9 @@ class ArenaView(NamedTuple):
     """Chunks of this arena that lie in a tcache."""
     tcache_bytes: int
     resident: Resident | None
+    """None where not every chunk was seen, or where that can't be known."""
+    complete: bool
+    """Whether every chunk was seen."""
 
 
 class Check(NamedTuple):

@@ -59,8 +59,15 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
     version = "glibc" + (f" {one.version[0]}.{one.version[1]}" if one.version else "")
     arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
     whole, total = parts(one), one.total
-    if whole is None or total is None:
+    if total is None:
         return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+    if whole is None:
+        return _lines(
+            screen,
+            f"{name}: {version}, {arenas}; {human(total.arena + total.hblkhd)} taken from the "
+            f"system, {human(total.uordblks + total.hblkhd)} in use, caches of threads included. "
+            "Not every chunk was seen: these figures are from malloc's own lists.",
+        )
     taken = total.arena + total.hblkhd
     used = whole.used_bytes + whole.mmapped_bytes
     share = f" ({used / taken:.0%})" if taken else ""
@@ -141,7 +148,9 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     lines = []
     for arena, view in largest:
         what = "The main heap" if arena.is_main else f"Arena {arena.address:#x}"
-        incomplete = "" if view.complete else f", seen up to {view.walked_to:#x}"
+        seen = human(view.walked_to - view.stretch.start)
+        limit = " (--max)" if view.why == "limit" else ""
+        incomplete = "" if view.complete else f", of which the first {seen} were seen{limit}"
         lines.append(f"{what}: {human(_span(view))} from {view.stretch.start:#x}{incomplete}")
         lines.append(strip(view, columns, glyphs))
     if len(views) > len(largest):

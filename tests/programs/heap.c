@@ -5,6 +5,7 @@
      M SIZE blocks of MORE bytes in slots from SLOT on, F free every MORE-th of SIZE slots
      t malloc_trim(SIZE), s sbrk(SIZE) behind malloc's back, b block the break by a mapping
      o mallopt(SLOT, SIZE)
+     p map SIZE bytes of nothing, and touch a page in the middle
      q say the figures and "ready"
      l loop over the following malloc and free for ever (to be read while it moves)
    Nothing here allocates but what it was told: output goes through static buffers. */
@@ -60,6 +61,12 @@ static void run(void) {
     mmap((void *)(((uintptr_t)sbrk(0) + 4095) & ~4095ul), 4096, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     break;
+  case 'p': {
+    char *mapped = mmap(NULL, op.size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped != MAP_FAILED) mapped[op.size / 2] = 1;
+    break;
+  }
   case 'o': mallopt(op.slot, op.size); break;
   case 'l': busy();
   }
