@@ -45,7 +45,8 @@ class Live:
         return self
 
     def __exit__(self, *_how: object) -> None:
-        """Finish the recording."""
+        """Finish the recording, and what still reads."""
+        self._sampler.close()
         if self._recorder is not None:
             self._recorder.close()
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
-from ..samples import Faults, Identity, Sample, identity
+from ..samples import Faults, Identity, Kinds, Sample, identity
 from ..snapshot import Memcg, Snapshot, Task, scan_order_key
 from .cgroupfs import find_memory_mount, read_memcgs
 from .files import open_directory
+from .in_use import HeapReader
 from .kinds import read_kinds
 from .machine import read_machine
 from .procfs import PROC, ProcScan
@@ -56,6 +57,7 @@ class Sampler:
         self._mount = find_memory_mount(root) if memcg is not None else None
         self._known: dict[str, _Known] = {}
         self._number = 0
+        self._heaps = HeapReader(root)
         self._boot_id = _read_boot_id(root)
 
     def sample(self, wanted: Collection[int] = ()) -> Sample:
@@ -88,17 +90,12 @@ class Sampler:
             source=str(self._root),
             gaps=(*gaps, *scan.gaps()),
         )
-        kinds = {}
-        for pid in wanted:
-            known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
-            if known is not None and found is not None:
-                kinds[known.who] = found
         return Sample(
             seconds=seconds,
             snapshot=snapshot,
             boot_id=self._boot_id,
             faults={known.who: known.faults for known in self._known.values()},
-            kinds=kinds,
+            kinds=self._read_kinds(wanted),
         )
 
     def _some(self) -> set[int]:
@@ -107,6 +104,20 @@ class Sampler:
         largest = nlargest(_WITNESSES, tasks, key=lambda task: task.rss_pages or 0)
         spread = tasks[:: max(1, len(tasks) // _WITNESSES)]
         return {task.pid for task in (*largest, *spread)}
+
+    def _read_kinds(self, wanted: Collection[int]) -> dict[Identity, Kinds]:
+        kinds = {}
+        for pid in wanted:
+            known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
+            if known is not None and found is not None:
+                kinds[known.who] = found
+        for who, in_use in self._heaps.read_some(kinds).items():
+            kinds[who] = kinds[who]._replace(**in_use._asdict())
+        return kinds
+
+    def close(self) -> None:
+        """End what still reads for later samples."""
+        self._heaps.close()
 
     def _read_memcgs(self) -> tuple[Memcg, ...] | None:
         """Return the cgroup asked about with all whose limits bear on it."""
