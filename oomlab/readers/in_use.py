@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ..errors import OomlabError
 from ..samples import Identity
+from .heap import read_heap
 
 SHARE_OF_A_CORE = 0.04
 """All heaps together may take this share of one core, however many and large they are."""
@@ -99,7 +100,8 @@ class HeapReader:
             self._saved_seconds -= usage.ru_utime + usage.ru_stime
             if data:
                 found[child.who] = InUse(*marshal.loads(data))
-            self._next[child.who] = now if data else now + _PAUSE_SECONDS
+            if child.who in self._next:
+                self._next[child.who] = now if data else now + _PAUSE_SECONDS
         return found
 
 
@@ -124,13 +126,11 @@ def _start(root: Path, who: Identity) -> _Child:
 
 def _read_within_limits(root: Path, who: Identity) -> InUse | None:
     """Return a heap's figures; None where it is not glibc's, or where the limits are met."""
-    from .heap import read_heap
-
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_SECONDS, _MOST_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
     # It may change while it is read, so anything may be met; then there is no figure.
     with suppress(OomlabError, OSError, LookupError, ValueError, MemoryError):
         total = read_heap(root, who[0], _LISTS_ONLY_BYTES).total
-        if total is not None:
+        if total is not None and 0 <= total.uordblks <= total.arena:
             return InUse(total.arena + total.hblkhd, total.uordblks + total.hblkhd)
     return None

@@ -60,11 +60,13 @@ class Sampler:
         self._heaps = HeapReader(root)
         self._boot_id = _read_boot_id(root)
 
-    def sample(self, wanted: Collection[int] = ()) -> Sample:
+    def sample(self, wanted: Collection[int] = (), heaps_of: Collection[int] = ()) -> Sample:
         """Return the machine as it is now; of the pids ``wanted`` all that there is to know.
 
-        That is their kinds of memory and the kernel's own score. The first sample has such
-        scores of the largest and of some others: they tell which rules the kernel follows.
+        That is their kinds of memory and the kernel's own score; of those that are in
+        ``heaps_of`` too, what is in use of their heaps when their turn has come. The first
+        sample has scores of the largest and of some others: they tell which rules the kernel
+        follows.
         Raises SourceError where there is no /proc.
         """
         machine, gaps = read_machine(self._root)
@@ -95,7 +97,7 @@ class Sampler:
             snapshot=snapshot,
             boot_id=self._boot_id,
             faults={known.who: known.faults for known in self._known.values()},
-            kinds=self._read_kinds(wanted),
+            kinds=self._read_kinds(wanted, heaps_of),
         )
 
     def _some(self) -> set[int]:
@@ -105,13 +107,16 @@ class Sampler:
         spread = tasks[:: max(1, len(tasks) // _WITNESSES)]
         return {task.pid for task in (*largest, *spread)}
 
-    def _read_kinds(self, wanted: Collection[int]) -> dict[Identity, Kinds]:
+    def _read_kinds(
+        self, wanted: Collection[int], heaps_of: Collection[int]
+    ) -> dict[Identity, Kinds]:
         kinds = {}
         for pid in wanted:
             known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
             if known is not None and found is not None:
                 kinds[known.who] = found
-        for who, in_use in self._heaps.read_some(kinds).items():
+        heaps = [who for who in kinds if who[0] in heaps_of]
+        for who, in_use in self._heaps.read_some(heaps).items():
             kinds[who] = kinds[who]._replace(**in_use._asdict())
         return kinds
 
