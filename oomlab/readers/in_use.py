@@ -62,6 +62,10 @@ class HeapReader:
         """The order of turns: when each was read last, or may be asked again."""
         self._children: list[_Child] = []
 
+    def own_pids(self) -> set[int]:
+        """Return the pids of the processes that read now: they are no part of the machine."""
+        return {child.pid for child in self._children}
+
     def read_some(self, processes: Collection[Identity]) -> dict[Identity, InUse]:
         """Return what has been found since the last call, and begin to read whose turn it is."""
         now = time.monotonic()

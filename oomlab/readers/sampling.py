@@ -139,8 +139,11 @@ class Sampler:
         scan.note_hidden(hidden)
         found: dict[str, _Known] = {}
         anew: dict[str, tuple[bytes, _Marks]] = {}
+        readers = {str(pid) for pid in self._heaps.own_pids()}
         with open_directory(self._root) as root_fd:
             for name in names:
+                if name in readers:
+                    continue
                 stat = _read_stat(root_fd, name)
                 if not stat:
                     continue
