@@ -164,7 +164,7 @@ def test_holes_in_a_real_heap_are_told_from_a_leak(tmp_path: Path) -> None:
     with subprocess.Popen([path]) as process:
         try:
             watch, sampler = Watch(selected=frozenset({str(process.pid)})), Sampler()
-            for _ in range(80):
+            for _ in range(250):  # a large parent takes long to fork
                 view = watch.feed(sampler.sample(watch.wanted(), watch.suspects()))
                 if view.rows[0].judgement.verdict == "fragmentation-like":
                     break

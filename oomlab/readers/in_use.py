@@ -27,6 +27,7 @@ _MOST_SAVED_SECONDS = 0.4
 _MOST_AT_ONCE = 4
 _MOST_CPU_SECONDS = 5
 _MOST_MEMORY_BYTES = 1 << 29
+"""More than what the reader has to begin with."""
 _PAUSE_SECONDS = 60.0
 """After a refusal: another allocator, no malloc yet, not ours to read, too large to be read."""
 _LISTS_ONLY_BYTES = 0
@@ -131,7 +132,10 @@ def _start(root: Path, who: Identity) -> _Child:
 def _read_within_limits(root: Path, who: Identity) -> InUse | None:
     """Return a heap's figures; None where it is not glibc's, or where the limits are met."""
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_SECONDS, _MOST_CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
+    # A fork begins with all that its parent has.
+    begun_pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+    most = begun_pages * resource.getpagesize() + _MOST_MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     # It may change while it is read, so anything may be met; then there is no figure.
     with suppress(OomlabError, OSError, LookupError, ValueError, MemoryError):
         total = read_heap(root, who[0], _LISTS_ONLY_BYTES).total
