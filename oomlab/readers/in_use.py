@@ -21,9 +21,9 @@ from ..errors import OomlabError
 from ..samples import Identity
 from .heap import read_heap
 
-SHARE_OF_A_CORE = 0.04
+SHARE_OF_A_CORE = 0.03
 """All heaps together may take this share of one core, however many and large they are."""
-_MOST_SAVED_SECONDS = 0.4
+_MOST_SAVED_SECONDS = 0.2
 _MOST_AT_ONCE = 4
 _MOST_CPU_SECONDS = 5
 _MOST_MEMORY_BYTES = 1 << 29
