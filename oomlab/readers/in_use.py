@@ -25,11 +25,14 @@ SHARE_OF_A_CORE = 0.03
 """All heaps together may take this share of one core, however many and large they are."""
 _MOST_SAVED_SECONDS = 0.2
 _MOST_AT_ONCE = 4
-_MOST_CPU_SECONDS = 5
+_MOST_CPU_SECONDS = 0.5
+"""For one heap: one that takes longer has too many free chunks to be read again and again."""
 _MOST_MEMORY_BYTES = 1 << 29
 """More than what the reader has to begin with."""
 _PAUSE_SECONDS = 60.0
-"""After a refusal: another allocator, no malloc yet, not ours to read, too large to be read."""
+"""After a refusal: another allocator, no malloc yet, not ours to read."""
+_LONG_PAUSE_SECONDS = 600.0
+"""After a heap that was too large to be read."""
 _LISTS_ONLY_BYTES = 0
 """The lists of free chunks tell the totals; walking every chunk would take far longer."""
 
@@ -101,12 +104,13 @@ class HeapReader:
             self._children.remove(child)
             with os.fdopen(child.pipe, "rb") as pipe:
                 data = pipe.read()
-            _, _, usage = os.wait4(child.pid, 0)
+            _, status, usage = os.wait4(child.pid, 0)
             self._saved_seconds -= usage.ru_utime + usage.ru_stime
             if data:
                 found[child.who] = InUse(*marshal.loads(data))
             if child.who in self._next:
-                self._next[child.who] = now if data else now + _PAUSE_SECONDS
+                pause = _LONG_PAUSE_SECONDS if os.WIFSIGNALED(status) else _PAUSE_SECONDS
+                self._next[child.who] = now if data else now + pause
         return found
 
 
@@ -131,7 +135,8 @@ def _start(root: Path, who: Identity) -> _Child:
 
 def _read_within_limits(root: Path, who: Identity) -> InUse | None:
     """Return a heap's figures; None where it is not glibc's, or where the limits are met."""
-    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_SECONDS, _MOST_CPU_SECONDS))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, _MOST_CPU_SECONDS)  # its signal ends the process
     # A fork begins with all that its parent has.
     begun_pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     most = begun_pages * resource.getpagesize() + _MOST_MEMORY_BYTES
