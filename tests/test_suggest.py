@@ -273,6 +273,7 @@ def test_members_of_an_oom_group_are_spared_together() -> None:
     refused = suggest(rank(grouped(*everyone, group=True)), {2}, {3})
     assert "can't be sacrificed: memory.oom.group" in refused.impossible[0]
     assert any("OOMPolicy=continue" in remedy for remedy in refused.remedies)
+    assert not any("--allow-unkillable" in remedy for remedy in refused.remedies)
 
 
 def test_until_5_0_a_parent_s_choice_kills_the_child() -> None:

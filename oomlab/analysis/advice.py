@@ -51,22 +51,28 @@ def conflict_text(ranking: Ranking, wish: Wish, spared: Task, doomed: Task) -> s
     )
 
 
-def remedies(found: Suggestion) -> list[str]:
-    """Return what would do it where no setting does."""
+def remedies(found: Suggestion, *, by_number: bool) -> list[str]:
+    """Return what would do it where no setting does.
+
+    ``by_number``: some badness is too high or unknown; else a rule stands in the way.
+    """
     if not found.sacrificed:
         return ["more memory or a higher limit; or let those who may die run in the same scope"]
     said, wish = [], found.wish
-    if wish.raise_only:
+    if wish.raise_only and by_number:
         said.append("lower the protected with CAP_SYS_RESOURCE, without --raise-only")
     if any("memory.oom.group" in why for why in found.companions.values()):
-        said.append("switch memory.oom.group off there (systemd: OOMPolicy=continue)")
-    if any(wish.growth):
+        said.append(
+            "switch memory.oom.group off there (systemd: OOMPolicy=continue; kubelet: "
+            "singleProcessOOMKill)"
+        )
+    if any(wish.growth) and by_number:
         said.append("allow less growth, or cap it with a limit of its own (MemoryMax=)")
     said.append(
         "put those who may die into a cgroup of their own with a limit (MemoryMax=): "
         "an OOM at that limit chooses among them only"
     )
-    if not wish.allow_unkillable:
+    if by_number and not wish.allow_unkillable:
         said.append("make it unkillable: --allow-unkillable, and read its warning")
     return said
 

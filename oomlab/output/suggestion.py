@@ -83,7 +83,8 @@ def suggestion_table(found: Suggestion, count: int | None = None) -> Table[AdjCh
 def heading(found: Suggestion) -> list[str]:
     """Return the answer, the rules it rests on, who else is spared, and what to mind."""
     lines = [_answer(found), rules_line(found.ranking)]
-    mates = [task for task in found.ranking.scope.tasks if task.pid in found.companions]
+    everyone = () if found.impossible else found.ranking.scope.tasks
+    mates = [task for task in everyone if task.pid in found.companions]
     lines += [
         f"Spared too: {named(task)}, for {found.companions[task.pid]}."
         for task in mates[:_MOST_NAMED]
