@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..kernel.adjust import oom_score_adj_of
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..snapshot import Task
@@ -13,7 +15,7 @@ from .suggestion import Suggestion, Wish
 AT_MINIMUM = "oom_score_adj -1000"
 _DELIBERATE = -500
 """Nobody has so low a value by chance: engines and units set it."""
-_MOST_CAUTIONS = 5
+_MOST_PAIRS = 3
 
 
 def refusals(found: Suggestion) -> list[str]:
@@ -87,13 +89,14 @@ def suggestion_cautions(found: Suggestion) -> list[str]:
         )
     if found.wish.sacrifice is None:
         said += _of_all_others(found)
-    for one, other in lookalikes(found.spared, found.sacrificed):
-        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared):
-            said.append(
-                f"{_named(one)} and {_named(other)} look alike: if they are on one memory map "
-                "they die together, whatever is set"
-            )
-    return said[:_MOST_CAUTIONS]
+    pairs = (
+        f"{_named(one)} and {_named(other)} look alike: if they are on one memory map they die "
+        "together, whatever is set"
+        for one, other in lookalikes(found.spared, found.sacrificed)
+        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared)
+    )
+    # Forked workers all look alike: a few pairs say it.
+    return said + list(islice(pairs, _MOST_PAIRS))
 
 
 def _of_all_others(found: Suggestion) -> list[str]:
