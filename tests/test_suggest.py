@@ -267,7 +267,7 @@ def test_members_of_an_oom_group_are_spared_together() -> None:
     apart = suggest(rank(grouped(*everyone, group=False)), {2})
     assert changes(apart) == {}
     together = suggest(rank(grouped(*everyone, group=True)), {2})
-    assert "memory.oom.group of /pod" in together.companions[3]
+    assert "memory.oom.group of /pod kills 2" in together.companions[3]
     assert together.changes[0].task.pid in (3, 4)
     assert outlives(together.applied(), "6.18", {2, 3}, {4})
     refused = suggest(rank(grouped(*everyone, group=True)), {2}, {3})

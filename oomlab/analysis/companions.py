@@ -8,6 +8,8 @@ from ..kernel.badness import OOM_SCORE_ADJ_MIN
 from ..kernel.sacrifice import group_killed, group_of
 from ..kernel.sharing import likely_share_mm
 from ..snapshot import Task
+from .cgroups import name_of
+from .places import place_of
 from .ranking import Ranking
 
 Shared = Collection[frozenset[int]]
@@ -44,7 +46,8 @@ def _group_mates(ranking: Ranking, task: Task) -> list[tuple[int, str]]:
     group = group_of(facts, task, ranking.snapshot.memcgs or (), scope)
     if group is None:
         return []
-    why = f"memory.oom.group of {group} kills {task.pid} with it"
+    name = name_of(ranking.snapshot, place_of(group))
+    why = f"memory.oom.group of {name} kills {task.pid} with it"
     mates = group_killed(facts, group, scope.everyone, ranking.snapshot.machine.init_pid)
     return [(mate.pid, why) for mate in mates]
 

@@ -61,13 +61,15 @@ def where(snapshot: Snapshot, task: Task) -> str | None:
     return None if path is None else name_of(snapshot, place_of(path))
 
 
-def suggestion_table(found: Suggestion, count: int | None = None) -> Table[AdjChange]:
-    """Return the changes under the answer in a sentence."""
+def suggestion_table(
+    found: Suggestion, count: int | None = None, *, hint: bool = True
+) -> Table[AdjChange]:
+    """Return the changes under the answer in a sentence; ``hint``: with how to set them."""
     snapshot = found.ranking.snapshot
     rows = found.changes[:count]
     left = len(found.changes) - len(rows)
     footer = [f"({left} more: all with --all, and with --format json.)"] if left else []
-    if found.changes:
+    if found.changes and hint:
         footer += [
             "To set them now: the same command with --apply. For good: with --as systemd, docker, "
             "compose, kubernetes, choom or shell."
