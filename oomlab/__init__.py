@@ -9,8 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .analysis.audit import audit
     from .analysis.choice import Choice, choose
     from .analysis.ranking import Ranking, rank
+    from .analysis.suggest import suggest
+    from .analysis.suggestion import Growth, Suggestion
     from .analysis.whatif import (
         add_task,
         find_task,
@@ -34,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Choice",
     "Gap",
+    "Growth",
     "InputError",
     "Machine",
     "Memcg",
@@ -44,9 +48,11 @@ __all__ = [
     "Snapshot",
     "SnapshotFormatError",
     "SourceError",
+    "Suggestion",
     "Task",
     "UnknownTaskError",
     "add_task",
+    "audit",
     "choose",
     "find_task",
     "grow",
@@ -60,9 +66,14 @@ __all__ = [
     "set_rss",
     "set_swap",
     "set_swap_total",
+    "suggest",
 ]
 
 _HOME = {
+    "Growth": ".analysis.suggestion",
+    "Suggestion": ".analysis.suggestion",
+    "audit": ".analysis.audit",
+    "suggest": ".analysis.suggest",
     "Choice": ".analysis.choice",
     "choose": ".analysis.choice",
     "set_oom_adj": ".analysis.whatif",

@@ -113,7 +113,7 @@ def test_half_way_failure_says_what_was_done_and_what_not(
     path.write_text(json.dumps(document))
     status, out, _ = run_cli("apply", str(path), "--yes")
     assert status == 1
-    assert out.startswith("1 of 2 values written and read back; the others were not:")
+    assert out.startswith("1 of 2 values written and read back; the rest was not:")
     assert "it has ended" in out
     assert "\x1b" not in out
     assert adj_of(pair[1]) == document["changes"][1]["after"]

@@ -267,12 +267,13 @@ def test_members_of_an_oom_group_are_spared_together() -> None:
     apart = suggest(rank(grouped(*everyone, group=False)), {2})
     assert changes(apart) == {}
     together = suggest(rank(grouped(*everyone, group=True)), {2})
-    assert "memory.oom.group of /pod" in together.companions[3]
+    assert "memory.oom.group of /pod kills 2" in together.companions[3]
     assert together.changes[0].task.pid in (3, 4)
     assert outlives(together.applied(), "6.18", {2, 3}, {4})
     refused = suggest(rank(grouped(*everyone, group=True)), {2}, {3})
     assert "can't be sacrificed: memory.oom.group" in refused.impossible[0]
     assert any("OOMPolicy=continue" in remedy for remedy in refused.remedies)
+    assert not any("--allow-unkillable" in remedy for remedy in refused.remedies)
 
 
 def test_until_5_0_a_parent_s_choice_kills_the_child() -> None:

@@ -120,7 +120,7 @@ def suggest(
         return _IMPOSSIBLE if found.impossible else 0
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
-        _print(found, form, None if all_rows else _SHOWN)
+        _print(found, form, None if all_rows else _SHOWN, hint=not apply)
     if found.impossible:
         return _IMPOSSIBLE
     if apply and found.changes:
@@ -187,13 +187,13 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
     )
 
 
-def _print(found: Suggestion, form: Format, count: int | None) -> None:
+def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) -> None:
     from ..output.suggestion import suggestion_document, suggestion_table
 
     if form is Format.json:
         print_json(suggestion_document(found))
     else:
-        print_table(suggestion_table(found, count), form)
+        print_table(suggestion_table(found, count, hint=hint), form)
 
 
 def _print_snippet(found: Suggestion, form: Form) -> None:
