@@ -6,7 +6,10 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False
+"""What checkers take for true by its name: importing typing would cost time at each start, and an
+interrupt meanwhile a traceback."""
 
 if TYPE_CHECKING:
     from .analysis.audit import audit

@@ -65,7 +65,7 @@ def lookalikes(tasks: Iterable[Task], others: Iterable[Task]) -> Iterator[tuple[
     Processes on one map also show one command line, which lies in it.
     """
     by_size: dict[tuple[int | None, int | None], list[Task]] = {}
-    for other in others:
+    for other in (other for other in others if other.total_vm_pages):
         by_size.setdefault((other.total_vm_pages, other.pagetable_bytes), []).append(other)
     for task in tasks:
         for other in by_size.get((task.total_vm_pages, task.pagetable_bytes), ()):

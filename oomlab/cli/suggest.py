@@ -175,11 +175,11 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
     growth = NO_GROWTH
     if wish.allow_growth is not None:
         growth = parse_growth(wish.allow_growth, snapshot.machine.page_size)
-    sacrifice = wish.sacrifice
+    sacrifice, protect = wish.sacrifice, chosen_pids(snapshot, wish.protect)
     return smallest_change(
         ranking,
-        chosen_pids(snapshot, wish.protect),
-        None if sacrifice is None else chosen_pids(snapshot, sacrifice),
+        protect,
+        None if sacrifice is None else chosen_pids(snapshot, sacrifice, protect),
         leave=chosen_pids(snapshot, wish.leave or []),
         growth=growth,
         raise_only=wish.raise_only,

@@ -104,6 +104,8 @@ def parse_targets(body: dict[str, Any], name: str) -> list[Target]:
 def _target(change: Any, name: str) -> Target:
     if not isinstance(change, dict) or not isinstance(change.get("comm"), str):
         raise SourceError(f"{name}: a change has no name of its process")
+    if change.get("start_ticks", 0) is None:
+        raise InputError(f"{name}: made of a report without start times, not of running processes")
     limits = {
         "pid": (1, 1 << 22),
         "start_ticks": (0, 1 << 63),
