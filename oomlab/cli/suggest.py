@@ -105,6 +105,8 @@ def suggest(
     live = source is None and proc is None
     if apply and not live:
         raise InputError("--apply writes to this machine: it does not go with --from or --proc")
+    if apply and kernel is not None:
+        raise InputError("--apply goes by this kernel's own rules: give no --kernel with it")
     if (yes or undo_file is not None) and not apply:
         raise InputError("--yes and --undo-file go with --apply")
     if snippet is not None and (apply or form is not Format.table):
