@@ -32,6 +32,7 @@ COMMANDS = {
     "scopes": "List the places where memory can run out, nearest first.",
     "suggest": "Suggest the smallest oom_score_adj changes that protect.",
     "apply": "Write suggested values to running processes; undo.",
+    "cascade": "Simulate kills: who, what it frees, who is next.",
     "system": "Show where the machine's memory is, and how far OOM is.",
     "report": "Read OOM reports in kernel logs: who died, why.",
     "watch": "Watch memory grow: leaks, until when, who dies then.",
