@@ -189,6 +189,7 @@ def test_without_anybody_to_ask_nothing_is_written(pair: tuple[int, int], tmp_pa
         (["apply", "--undo", "/nowhere.json"], "/nowhere.json"),
         (["suggest", "--protect", "1", "--from", "x", "--apply"], "--apply writes to this machine"),
         (["suggest", "--protect", "1", "--yes"], "go with --apply"),
+        (["suggest", "--protect", "1", "--kernel", "5.4", "--apply"], "own rules"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, run_cli: Run) -> None:

@@ -102,11 +102,8 @@ def suggest(
             raise InputError("name whom to protect: oomlab suggest --protect postgres")
         _audit(_loaded(source, proc, event), kernel, form)
         return 0
-    live = source is None and proc is None
-    if apply and not live:
-        raise InputError("--apply writes to this machine: it does not go with --from or --proc")
-    if (yes or undo_file is not None) and not apply:
-        raise InputError("--yes and --undo-file go with --apply")
+    live = source is None and proc is None and kernel is None
+    _check_applying(apply, live, yes or undo_file is not None)
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
@@ -126,6 +123,15 @@ def suggest(
     if apply and found.changes:
         return _write(found, yes, undo_file, form)
     return 0
+
+
+def _check_applying(apply: bool, live: bool, how: bool) -> None:
+    if apply and not live:
+        raise InputError(
+            "--apply writes to this machine by its own rules: not with --from, --proc or --kernel"
+        )
+    if how and not apply:
+        raise InputError("--yes and --undo-file go with --apply")
 
 
 def _audit(snapshot: Snapshot, kernel: str | None, form: Format) -> None:

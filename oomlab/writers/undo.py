@@ -52,7 +52,10 @@ def save_undo(path: Path, targets: Sequence[Target]) -> None:
     except FileExistsError as error:
         raise SourceError(f"{path} is there already: an undo file is never overwritten") from error
     except OSError as error:
-        raise SourceError(f"{path}: the undo file can't be saved: {error.strerror}") from error
+        raise SourceError(
+            f"{path}: the undo file can't be saved: {error.strerror}; nothing was written "
+            "(--undo-file names another place)"
+        ) from error
 
 
 def load_undo(path: Path) -> list[Target]:
