@@ -7,6 +7,7 @@ import pytest
 from kernel_logs import KERNELS, event_of, events_of, expected, one_event
 
 from oomlab.analysis.asking import purpose_of
+from oomlab.analysis.distribution import distribution_of
 from oomlab.output.escape import width
 from oomlab.output.event import event_text
 from oomlab.output.render import Screen
@@ -42,7 +43,7 @@ def test_the_story_is_told_in_order():
     assert "oom_score_adj 0" in section(text, "Killed")
     assert section(text, "Out of") == "the machine's memory"
     assert section(text, "Asked by").startswith("grower (")
-    assert "1 page for memory of its own; gfp_mask 0x" in section(text, "Asked by")
+    assert "1 page (4.0K) for memory of its own; gfp_mask 0x" in section(text, "Asked by")
     assert section(text, "Verdict").startswith("right by the rules of this kernel, signed")
     assert section(text, "Memory").startswith("RAM 460M: anonymous and shared 403M, files 0")
     assert "Why memory ran out:" in text
@@ -98,7 +99,7 @@ def test_what_is_not_told_is_said():
     text = text_of(event)
     assert text.startswith("Event 1: time not told, Linux (not told)\n")
     assert section(text, "Killed") == "not told: no kill line is there"
-    assert section(text, "Asked by") == "x, 8 pages in one piece; gfp_mask 0xd0"
+    assert section(text, "Asked by") == "x, 8 pages in one piece (32K); gfp_mask 0xd0"
     assert "  - no task table\n" in text
 
 
@@ -108,6 +109,29 @@ def test_names_can_do_no_harm():
         text = text_of(event_of(log), columns)
         assert "\x07" not in text
         assert "\u202e" not in text
+
+
+RELEASES = [
+    ("2.6.32-642.11.1.el6.x86_64", "Enterprise Linux 6"),
+    ("3.8.13-118.el7uek.x86_64", "Oracle Linux 7 (UEK)"),
+    ("6.1.119-1.el9.elrepo.x86_64", "Enterprise Linux 9 with ELRepo's kernel"),
+    ("5.11.12-300.fc34.x86_64", "Fedora 34"),
+    ("6.12.107+deb13-cloud-amd64", "Debian 13"),
+    ("5.10.0-10-amd64", "Debian"),
+    ("3.13.0-27-generic", "Ubuntu"),
+    ("5.15.0-1041-azure", "Ubuntu"),
+    ("5.15.158-2-pve", "Proxmox VE"),
+    ("6.1.1-arch1-1", "Arch Linux"),
+    ("5.10.168-gki-gade08d90ed8c-dirty", "Android"),
+    ("4.8.0-gentoo", "Gentoo"),
+    ("6.8.0-rc6+", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("release", "name"), RELEASES)
+def test_whose_kernel_it_looks_like(release, name):
+    assert distribution_of(release) == name
 
 
 PURPOSES = [

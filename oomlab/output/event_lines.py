@@ -75,7 +75,7 @@ def whose(report: OomReport) -> str:
     return f"the machine's memory{bound.get(constraint, '')}"
 
 
-def asked(report: OomReport) -> str | None:
+def asked(report: OomReport, page_size: int) -> str | None:
     """Return who asked for how much of which memory, and what for."""
     trigger = report.trigger
     if trigger is None:
@@ -86,6 +86,7 @@ def asked(report: OomReport) -> str | None:
         return f"{who}, for a kill by hand (sysrq-f)"
     pages = 1 if trigger.order is None else 1 << min(trigger.order, 64)
     piece = "1 page" if pages == 1 else f"{pages} pages in one piece"
+    piece += f" ({human(pages * page_size)})"
     purpose = purpose_of(report.stack)
     what = f"{piece} for {purpose}" if purpose else piece
     return f"{who}, {what}; gfp_mask {trigger.gfp_mask:#x} {flags}".rstrip()
@@ -197,6 +198,9 @@ def memory(event: Event) -> str | None:
         parts.append(
             f"swap {size_kib(state.swap_total_kib)}{free}" if state.swap_total_kib else "no swap"
         )
+    held = sum(row.rss_pages or 0 for row in event.report.tasks)
+    if held:
+        parts.append(f"the RSS of all processes adds up to {human(held * page)}")
     ram = "" if event.ram_pages is None else f"RAM {human(event.ram_pages * page)}: "
     return f"{ram}{', '.join(parts)}"
 
