@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .meminfo import MemInfo
+
 
 class Task(NamedTuple):
     """One process (thread group), with what its badness depends on.
@@ -296,6 +298,8 @@ class Snapshot:
     gaps: tuple[Gap, ...] = field(default=())
     containers: tuple[Container, ...] | None = None
     """Names of containers, where the local engines' state files could be read."""
+    meminfo: MemInfo | None = None
+    """The machine's memory counters, where they were asked for."""
     reported: Reported | None = None
     """Where the tasks are those of an OOM report: which OOM that was."""
 

@@ -10,14 +10,14 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report", "report_memory", "mappings", "meminfo", "process", "samples"},
-    {"kernel"},
+    {"snapshot", "report", "report_memory", "mappings", "meminfo", "pods", "process", "samples"},
+    {"kernel", "glibc"},
     {"analysis"},
     {"readers", "writers"},
     {"output"},
     {"cli"},
 ]
-PURE = ("kernel", "analysis", "output")
+PURE = ("kernel", "glibc", "analysis", "output")
 IMPURE_MODULES = {"os", "pathlib", "time", "subprocess", "psutil", "typer", "click", "socket"}
 DOORS = (ROOT / "__init__.py", ROOT / "__main__.py")
 """They may import from every floor."""

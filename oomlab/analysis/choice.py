@@ -42,7 +42,7 @@ def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True)
     ``current`` is the pid of the task that asks for memory: with vm.oom_kill_allocating_task,
     and before 2.6.36 in an OOM confined to some nodes, it is chosen itself.
     """
-    if panics and _panics(ranking):
+    if panics and panics_instead(ranking):
         return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
     by_pid = {score.task.pid: score for score in ranking.scores}
     asker = by_pid.get(current) if current is not None else None
@@ -64,7 +64,8 @@ def dies_alone(ranking: Ranking) -> bool:
     return ranking.era.facts.child_rule == "none" and not ranking.snapshot.memcgs
 
 
-def _panics(ranking: Ranking) -> bool:
+def panics_instead(ranking: Ranking) -> bool:
+    """Tell whether vm.panic_on_oom makes the kernel panic where it would kill."""
     setting = ranking.snapshot.machine.panic_on_oom
     return setting == 2 or (setting == 1 and ranking.scope.constraint == "CONSTRAINT_NONE")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
+from ..meminfo import MemInfo, Zone, Zram
 from ..snapshot import (
     UNLIMITED_PAGES,
     Container,
@@ -39,7 +40,7 @@ MAX_BYTES = 1 << 28
 MAX_BRACKETS = 1 << 23
 """Refuse more lists and objects: small in the file, they grow twentyfold in memory."""
 
-_RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported)
+_RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported, MemInfo, Zone, Zram)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 
