@@ -9,8 +9,8 @@ from ..errors import InputError
 from ..report import OomReport
 from ..snapshot import Snapshot
 from ..units import KIB
-from .cause import Cause
-from .diagnosis import diagnose
+from .causes.cause import Cause
+from .causes.diagnosis import diagnose
 from .ranking import Ranking, rank
 from .verdict import Verdict, judge
 

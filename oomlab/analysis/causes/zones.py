@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..kernel.gfp import flag_names, may_use_cma
-from ..report import OomReport
-from ..report_memory import FreeBlocks
-from ..units import human
+from ...kernel.gfp import flag_names, may_use_cma
+from ...report import OomReport
+from ...report_memory import FreeBlocks
+from ...units import human
 from .cause import Cause
 from .figures import Figures, is_manual
 from .watermarks import Room, allowed_nodes, is_allowed, known_zones, room_of, zone_line

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..report import OomReport
+from ...report import OomReport
 from . import filling, holders, limits
 from .cause import Cause
 from .figures import Figures, figures_of
