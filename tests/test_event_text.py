@@ -1,16 +1,21 @@
 # lines of logs, however long
 """One event in words: what somebody reads at three in the morning."""
 
+import json
+import random
 import re
+import time
 
 import pytest
-from kernel_logs import KERNELS, event_of, events_of, expected, one_event
+import test_kernel_log_damage
+from kernel_logs import KERNELS, event_of, events_of, expected, one_event, read, understood
 
 from oomlab.analysis.asking import purpose_of
 from oomlab.analysis.distribution import distribution_of
 from oomlab.output.escape import width
 from oomlab.output.event import event_text
 from oomlab.output.render import Screen
+from oomlab.output.report_document import report_document
 
 
 def text_of(event, columns=None, count=5):
@@ -174,3 +179,35 @@ def test_frames_with_a_question_mark_are_asked_last():
 def test_every_recorded_call_trace_tells_what_for(kernel):
     for event in events_of(kernel)[:30]:
         assert purpose_of(event.report.stack) is not None or not event.report.stack
+
+
+DAMAGED = [("6.12", "global-1"), ("6.12", "memcg-group"), ("4.19-v1", "memcg-nested"),
+           ("3.2", "global-1"), ("2.6.32", "global-self")]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DAMAGED, ids="-".join)
+def test_a_damaged_report_is_told_without_an_error(case, monkeypatch):
+    monkeypatch.setattr(test_kernel_log_damage, "LOG", one_event(*case))
+    rng = random.Random(7)
+    for _ in range(40):
+        events = understood(read(test_kernel_log_damage.mutate(rng)))
+        for event in events:
+            text_of(event, 80)
+        json.dumps(report_document(events))
+
+
+@pytest.mark.parametrize("order", ["-7", "0", "63", "64", "999999999", "-999999999999"])
+@pytest.mark.parametrize("mask", ["0x0", "0xffffffffffffffff", "0x3"])
+def test_requests_that_no_kernel_makes(order, mask):
+    log = one_event("6.12", "global-1").decode()
+    log = re.sub(r"gfp_mask=\S+, order=\d+", f"gfp_mask={mask}(), order={order}", log, count=1)
+    assert "Killed" in text_of(event_of(log.encode()), 80)
+
+
+def test_a_path_of_a_megabyte_takes_no_time():
+    log = one_event("6.12", "memcg-self").decode()
+    for filler in ("a/", "a b/", "pod"):
+        long = log.replace("oom_memcg=/", "oom_memcg=/" + filler * (1 << 18))
+        begun = time.process_time()
+        text_of(event_of(long.encode()), 80)
+        assert time.process_time() - begun < 5
