@@ -59,18 +59,12 @@ def cgroup_limit(report: OomReport, figures: Figures) -> Cause | None:
     return Cause("a memory cgroup's limit", tuple(evidence), advice, figures.total_pages or 0)
 
 
-_LONGEST_PATH = 4096
-"""PATH_MAX: the kernel has no longer name; a damaged log may."""
-
-
 def owner_of(path: str) -> str | None:
     """Return who runs in a cgroup, by the usual names of paths; None where they say nothing more.
 
     >>> owner_of("/docker/" + "0f" * 32)
     'docker container 0f0f0f0f0f0f'
     """
-    if len(path) > _LONGEST_PATH:
-        return None
     place = place_of(path)
     pod = f"Kubernetes pod {place.pod_uid}" if place.pod_uid is not None else None
     if place.kind == "container":
