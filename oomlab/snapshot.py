@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .meminfo import MemInfo
+
 
 class Task(NamedTuple):
     """One process (thread group), with what its badness depends on.
@@ -141,6 +143,11 @@ class Machine(NamedTuple):
     min_free_kbytes: int | None = None
     swappiness: int | None = None
     pressure: Pressure | None = None
+
+    @property
+    def init_pid(self) -> int | None:
+        """The pid that the global init has in this view: 1, or None inside a container."""
+        return None if self.init_pid_namespace is False else 1
 
     @property
     def totalpages(self) -> int | None:
@@ -291,6 +298,8 @@ class Snapshot:
     gaps: tuple[Gap, ...] = field(default=())
     containers: tuple[Container, ...] | None = None
     """Names of containers, where the local engines' state files could be read."""
+    meminfo: MemInfo | None = None
+    """The machine's memory counters, where they were asked for."""
     reported: Reported | None = None
     """Where the tasks are those of an OOM report: which OOM that was."""
 

@@ -60,3 +60,37 @@ def parse_size(text: str, *, signed: bool = False) -> int:
     numerator = int(whole + fraction) if whole + fraction else 0
     size: int = numerator * KIB**power // 10 ** len(fraction)
     return -size if match["sign"] == "-" else size
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: two units at most.
+
+    >>> duration(0.4), duration(90), duration(7200), duration(200000)
+    ('0.4s', '1m30s', '2h', '2d7h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    left = round(seconds)
+    parts = []
+    for name, size in (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        parts.append((count, name))
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    return "".join(f"{count}{name}" for count, name in parts[:2] if count)
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in ``text``: ``2s``, ``500ms``, ``1.5h``, ``3d``; a plain number too.
+
+    Raises InputError where ``text`` is no length of time, or none at all.
+    """
+    import re
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|min|h|d)?", text.strip())
+    if match is None or len(text) > 20 or not float(match[1]):
+        raise InputError(f"{text[:40]!r} is no length of time (write for example 2s, 500ms or 1h)")
+    return float(match[1]) * _SECONDS[match[2] or "s"]

@@ -128,7 +128,7 @@ def _table_allows(given: Answer, chosen: dict[str, int]) -> bool:
         badness(task.rss_pages or 0, task.oom_score_adj or 0, has_root_bonus(task))
         <= chosen["score"]
         for task in given.ranking.scope.tasks
-        if why_unkillable(task, init_is_pid_1=True) is None
+        if why_unkillable(task, init_pid=1) is None
     )
 
 

@@ -63,6 +63,42 @@ def test_the_models_victim_is_the_kernels_or_the_reason_is_given(row):
     assert event.verdict.agrees or event.verdict.why_not
 
 
+CAUSES = {
+    "001": "swap is full;full of processes' own memory;memory that is in no counter",
+    "002": "a memory cgroup's limit;the cgroup may use no swap;full of processes' own memory",
+    "010": "full of processes' own memory;swap is full",
+    "031": "full of processes' own memory;no swap",
+    "033": "a memory cgroup's limit;the cgroup's memory and swap together;"
+    "full of processes' own memory",
+    "034": "shared memory and tmpfs;no swap",
+    "043": "a BPF program decided;the cgroup may use no swap",
+    "045": "a memory cgroup's limit;unreclaimable slab",
+    "047": "a memory cgroup's limit;page cache that can't be written fast enough",
+    "048": "fragmentation;memory that is in no counter",
+    "050": "a low zone is exhausted, others are not",
+    "052": "a BPF program decided",
+    "057": "a memory cgroup's limit;kernel memory charged to the cgroup",
+    "062": "a memory cgroup's limit;page cache that can't be written fast enough",
+    "063": "a low zone is exhausted, others are not",
+    "073": "full of processes' own memory;no swap",
+    "075": "free memory is CMA's, which this request may not use",
+    "079": "a low zone is exhausted, others are not",
+    "080": "full of processes' own memory;swap is full",
+    "082": "free memory is CMA's, which this request may not use;memory that is in no counter",
+    "085": "unevictable memory;unreclaimable slab",
+    "091": "unreclaimable slab;memory that is in no counter",
+    "104": "full of processes' own memory;no swap",
+}
+"""What stands first in these logs, and nothing else: read by hand."""
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_why_memory_ran_out(name):
+    row = next(row for row in ROWS if row["file"].startswith(name))
+    (event,) = events(row)
+    assert [cause.cause for cause in event.causes] == CAUSES[name].split(";")
+
+
 def test_figures(capsys):
     found = [(row, events(row)[0]) for row in ROWS]
     complete = [(row, e) for row, e in found if row["complete"] == "y"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from oomlab import InputError, choose, rank
 from oomlab.analysis.whatif import set_oom_adj
 from oomlab.kernel.adjust import refusal, to_oom_adj, to_oom_score_adj, value_range
 from oomlab.kernel.eras import era_of
-from oomlab.kernel.legacy import LegacyInputs, legacy_badness, legacy_reader
 from oomlab.kernel.nodes import nodes_in
 from oomlab.kernel.scope import memcg_scope, node_scope
 from oomlab.kernel.sharing import likely_share_mm, may_share_mm
@@ -46,6 +46,20 @@ ROOT_CAPS = (1 << 38) - 1
         ("6.1", "oom_score_adj", 1001, {"oom_score_adj": 0}, 0, True, "EINVAL"),
         ("6.1", "oom_score_adj", -1001, {"oom_score_adj": 0}, 0, True, "EINVAL"),
         ("6.1", "oom_score_adj", -1000, {"oom_score_adj": 0}, 0, True, None),
+        ("6.1", "oom_score_adj", 1000, {"oom_score_adj": 0}, 0, False, None),
+        ("6.1", "oom_adj", 15, {"oom_score_adj": 0}, 0, False, None),
+        # what is unknown counts as 0
+        ("2.6.37", "oom_score_adj", 0, {}, 0, False, None),
+        ("2.6.37", "oom_score_adj", -1, {}, 0, False, "EACCES"),
+        ("2.6.20", "oom_adj", 0, {}, 0, False, None),
+        ("2.6.20", "oom_adj", -1, {}, 0, False, "EACCES"),
+        ("3.7", "oom_adj", 0, {}, 0, False, None),
+        ("2.6.20", "oom_adj", 4, {"oom_adj": 5}, 0, False, "EACCES"),
+        ("2.6.36", "oom_adj", 4, {"oom_adj": 5}, 0, False, "EACCES"),
+        ("2.6.36", "oom_adj", 5, {"oom_adj": 5}, 0, False, None),
+        # only oom_score_adj is known: 300 is 4.5 of 15
+        ("2.6.36", "oom_adj", 3, {"oom_score_adj": 300}, 0, False, "EACCES"),
+        ("2.6.36", "oom_adj", 4, {"oom_score_adj": 300}, 0, False, None),
         ("2.6.11", "oom_adj", -17, {"oom_adj": 0}, 0, True, "EINVAL"),
         ("2.6.12", "oom_adj", -17, {"oom_adj": 0}, 0, True, None),
     ],
@@ -312,6 +326,75 @@ def test_the_highest_group_dies_whole(
     assert grouped(kernel, *groups) == die
 
 
+@pytest.mark.parametrize(
+    ("memcg", "groups", "die"),
+    [
+        # a group above the OOM's own cgroup is not touched
+        ("/a/b", ["/a", "/a/b"], [2, 3]),
+        ("/a/b", ["/a"], [2]),
+        ("/a", ["/a"], [2, 3, 4]),
+        ("/a", ["/a/b"], [2, 3]),
+        ("/a", ["/z", "/a"], [2, 3, 4]),
+    ],
+)
+def test_a_group_is_killed_up_to_the_cgroup_whose_limit_it_is(
+    memcg: str, groups: list[str], die: list[int]
+) -> None:
+    paths = {2: "/a/b", 3: "/a/b", 4: "/a/c", 5: "/d"}
+    tasks = [make_task(pid, 9000 - pid, cgroups=(("", path),)) for pid, path in paths.items()]
+    memcgs = tuple(
+        Memcg(path, 2, limit_pages=50_000, swap_limit_pages=0, oom_group=path in groups)
+        for path in ("/", "/a", "/a/b", "/a/c", "/d", "/z")
+    )
+    snapshot = replace(make_snapshot(*tasks), memcgs=memcgs)
+    assert sorted(t.pid for t in choose(rank(snapshot, memcg=memcg)).killed) == die
+
+
+def test_the_highest_group_is_the_one_nearest_to_the_root_and_not_the_first_by_name() -> None:
+    task = make_task(2, 9000, cgroups=(("", "/b/a"),))
+    other = make_task(3, 8000, cgroups=(("", "/b/c"),))
+    memcgs = (Memcg("/b/a", 2, oom_group=True), Memcg("/b", 2, oom_group=True))
+    snapshot = replace(make_snapshot(task, other), memcgs=memcgs)
+    assert {t.pid for t in choose(rank(snapshot)).killed} == {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "container", "die"),
+    [("5.0", True, [1, 2]), ("6.18", True, [1, 2]), ("6.18", False, [2]), ("5.0", False, [1, 2])],
+)
+def test_only_the_global_init_survives_its_group(
+    kernel: str, container: bool, die: list[int]
+) -> None:
+    tasks = [make_task(pid, 1000 * pid, cgroups=(("", "/a"),)) for pid in (1, 2)]
+    snapshot = make_snapshot(*tasks, init_pid_namespace=not container)
+    snapshot = replace(snapshot, memcgs=(Memcg("/a", 2, oom_group=True),))
+    assert sorted(t.pid for t in choose(rank(snapshot, kernel=kernel)).killed) == die
+
+
+def test_the_rss_of_either_file_tells_who_may_share_a_map() -> None:
+    one = make_task(2, 1000, total_vm_pages=5000)
+    twin = make_task(3, total_vm_pages=5000, rss_pages=None, rss_stat_pages=1003)
+    assert likely_share_mm(one, twin)
+    assert not likely_share_mm(one, twin._replace(rss_stat_pages=1005))
+    assert not likely_share_mm(one, twin._replace(rss_stat_pages=None))
+    assert not likely_share_mm(one, twin._replace(rss_pages=2000))
+
+
+@pytest.mark.parametrize(
+    ("adj", "oom_adj", "shift"), [(None, 2, 2), (176, None, 2), (177, None, 3), (-58, None, 0)]
+)
+def test_legacy_rules_read_oom_adj_or_what_oom_score_adj_amounts_to(
+    adj: int | None, oom_adj: int | None, shift: int
+) -> None:
+    known = {"total_vm_pages": 100, "threads": 1, "cpu_ticks": 0, "start_ticks": 0}
+    tasks = [
+        make_task(5, oom_adj=oom_adj, **known)._replace(oom_score_adj=adj),
+        make_task(6, oom_adj=0, **known),
+    ]
+    scores = {s.task.pid: s.badness for s in rank(make_snapshot(*tasks), kernel="2.6.32")}
+    assert scores == {5: 100 << shift, 6: 100}
+
+
 def test_who_asks_for_memory_is_chosen_where_the_setting_says_so() -> None:
     tasks = [make_task(2, pages=9000), make_task(3, pages=10)]
     allocating = make_snapshot(*tasks, oom_kill_allocating_task=1)
@@ -371,100 +454,3 @@ def test_points_wrap_at_16_tib_from_3_5_to_4_8() -> None:
     for kernel, first in (("3.4", 2), ("3.5", 3), ("4.8", 3), ("4.9", 2)):
         snapshot = make_snapshot(*tasks, ram_pages=1 << 34, release=kernel)
         assert rank(snapshot, kernel=kernel)[0].task.pid == first
-
-
-LEGACY = {"total_vm_pages": 25_600, "threads": 1, "cpu_ticks": 0, "nice": 0, "cap_effective": 0}
-
-
-def legacy_bounds(task: Task, *others: Task, kernel: str = "2.6.32", **machine: Any) -> list[int]:
-    snapshot = make_snapshot(task, *others, release=kernel, **machine)
-    score = next(s for s in rank(snapshot, kernel=kernel) if s.task.pid == task.pid)
-    return [score.low or 0, score.badness or 0, score.high or 0]
-
-
-def test_legacy_bounds_of_cpu_time_run_time_and_children() -> None:
-    plain = make_task(5, start_ticks=0, uid=1000, euid=1000, **LEGACY)
-    up = {"uptime_seconds": 100}
-    assert legacy_bounds(plain, **up) == [25_600] * 3
-    busy = plain._replace(cpu_ticks=600_000)  # 100 minutes: 27 at HZ 250 and 1000, 24 and 29 else
-    assert legacy_bounds(busy, **up) == [25_600 // 29, 948, 25_600 // 24]
-    assert legacy_bounds(busy, timer_hz=250, **up) == [948] * 3
-    old = plain._replace(start_ticks=99)
-    assert legacy_bounds(old, uptime_seconds=16_384) == [12_800, 12_800, 25_600]
-    assert legacy_bounds(old, uptime_seconds=16_383) == [12_800, 25_600, 25_600]
-    forked = make_task(6, pages=2560, ppid=5, **(LEGACY | {"total_vm_pages": 2560}))
-    assert legacy_bounds(plain, forked, **up) == [25_600 + 1281] * 3
-    threaded = plain._replace(threads=4)
-    assert legacy_bounds(threaded, forked, **up) == [25_600, 26_881, 26_881]
-    twin = make_task(6, ppid=5, **LEGACY)
-    assert legacy_bounds(plain, twin, **up) == [25_600, 25_600, 25_600 + 12_801]
-
-
-def test_legacy_threads_counted_alone_before_2_6_32() -> None:
-    busy = make_task(5, start_ticks=0, uid=1000, euid=1000, **LEGACY)
-    busy = busy._replace(cpu_ticks=600_000, threads=3)
-    low, _, high = legacy_bounds(busy, kernel="2.6.31", uptime_seconds=20_000)
-    assert (low, high) == (25_600 // 29 // 2, 25_600)
-
-
-def test_legacy_nodes_that_do_not_meet_divide_by_eight_at_worst() -> None:
-    here = make_task(5, start_ticks=0, uid=1000, euid=1000, mems_allowed="0", **LEGACY)
-    there = make_task(6, uid=1000, euid=1000, mems_allowed="1", **LEGACY)
-    near = there._replace(mems_allowed="0-1")
-    assert legacy_bounds(here, there, uptime_seconds=9) == [3200, 25_600, 25_600]
-    assert legacy_bounds(here, near, uptime_seconds=9) == [25_600] * 3
-
-
-def test_legacy_inputs_that_are_unknown() -> None:
-    read = legacy_reader(era_of("2.6.32").facts, make_machine(), ())
-    assert read(make_task(5)) is None
-    found = read(make_task(5)._replace(total_vm_pages=100, start_ticks=None))
-    assert found is not None
-    assert (found.least.cpu_root, found.most.cpu_root) == (1 << 32, 0)
-    assert (found.least.run_root, found.most.run_root) == (1 << 16, 0)
-    assert (found.seen.cpu_root, found.seen.run_root) == (0, 0)
-
-
-def test_legacy_scores_of_those_never_chosen() -> None:
-    facts = {"total_vm_pages": 6400, "threads": 1, "cpu_ticks": 0, "nice": 0}
-    tasks = [
-        make_task(1, oom_adj=0, **facts),
-        make_task(2, oom_adj=-17, **facts),
-        make_task(3, oom_adj=0, **facts)._replace(state="Z"),
-        make_task(4, kernel_thread=True, has_mm=False),
-    ]
-    scores = {s.task.pid: s for s in rank(make_snapshot(*tasks), kernel="2.6.32")}
-    assert [scores[pid].why_not for pid in (1, 2, 3, 4)] == [
-        "init",
-        "oom_adj -17",
-        "no memory (main thread has exited)",
-        "kernel thread",
-    ]
-    # init's children count for it all the same: three of them have a memory map or had one.
-    assert scores[1].oom_score is not None
-    assert scores[1].oom_score >= 6400
-    assert [scores[pid].oom_score for pid in (2, 3, 4)] == [0, 0, 0]
-    old = {s.task.pid: s for s in rank(make_snapshot(*tasks), kernel="2.6.11")}
-    assert old[2].why_not is None  # -17 came with 2.6.12
-    unknown = rank(make_snapshot(make_task(5, kernel_oom_score=77)), kernel="2.6.32")[0]
-    assert (unknown.badness, unknown.low, unknown.high) == (None, 77, 77)
-
-
-@settings(deadline=None)
-@given(
-    pages=st.integers(0, 1 << 40),
-    more=st.integers(0, 1 << 20),
-    cpu=st.integers(0, 3000),
-    run=st.integers(0, 60),
-    adj=st.integers(-16, 15),
-    kernel=st.sampled_from(["2.6.11", "2.6.20", "2.6.24", "2.6.35"]),
-)
-def test_more_memory_never_lowers_and_more_age_never_raises_legacy_badness(
-    pages: int, more: int, cpu: int, run: int, adj: int, kernel: str
-) -> None:
-    facts = era_of(kernel).facts
-    given_ = LegacyInputs(pages, cpu_root=cpu, run_root=run, oom_adj=adj)
-    points = legacy_badness(facts, given_)
-    assert legacy_badness(facts, given_._replace(total_vm_pages=pages + more)) >= points
-    assert legacy_badness(facts, given_._replace(run_root=run + 1)) <= points or run == 0
-    assert legacy_badness(facts, given_._replace(cpu_root=max(cpu, 1) + 1)) <= points

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_snapshot, make_task
 from node_fixture import DB_UID, ROOT, SHOP, SHOP_UID, WEB, make_node
 
-from oomlab.analysis.cgroups import memcg_path_of, name_of
+from oomlab.analysis.cgroups import charged_path, name_of
 from oomlab.analysis.places import place_of
 from oomlab.analysis.selectors import find_memcg, find_tasks
 from oomlab.errors import InputError
@@ -144,8 +144,7 @@ def test_names_that_engines_know_are_shown() -> None:
 
 
 def test_a_task_is_charged_to_its_nearest_cgroup_with_the_controller() -> None:
-    memcgs = (Memcg("/", 2), Memcg("/a", 2))
-    task = make_task(5, cgroups=(("", "/a/b/c"),))
-    snapshot = Snapshot(machine=NODE.machine, tasks=(task,), memcgs=memcgs)
-    assert memcg_path_of(snapshot, task) == "/a"
-    assert memcg_path_of(make_snapshot(task), task) is None
+    task = make_task(5, cgroups=(("", "/a/b/c"), ("memory", "/x")))
+    assert charged_path(task, {"/", "/a"}, 2) == "/a"
+    assert charged_path(task, {"/", "/a"}, 1) == "/"
+    assert charged_path(task, {"/a"}, 1) is None

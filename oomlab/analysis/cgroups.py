@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..kernel.scope import is_inside, parent_of
 from ..snapshot import Container, Snapshot, Task
 from .places import Place, place_of
@@ -45,16 +47,12 @@ def container_of(snapshot: Snapshot, place: Place) -> Container | None:
     return None
 
 
-def memcg_path_of(snapshot: Snapshot, task: Task) -> str | None:
-    """Return the path of the memory cgroup that a task is charged to, None where unknown.
+def charged_path(task: Task, known: Collection[str], version: int) -> str | None:
+    """Return which of the ``known`` memory cgroups a task is charged to, None where unknown.
 
     A v2 cgroup without the memory controller counts as its nearest ancestor that has it.
     """
-    if not snapshot.memcgs:
-        return None
-    version = snapshot.memcgs[0].version
     path = task.cgroup_path("" if version == 2 else "memory")
-    known = {memcg.path for memcg in snapshot.memcgs}
     while path is not None and path not in known:
         path = parent_of(path)
     return path

@@ -42,7 +42,7 @@ def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True)
     ``current`` is the pid of the task that asks for memory: with vm.oom_kill_allocating_task,
     and before 2.6.36 in an OOM confined to some nodes, it is chosen itself.
     """
-    if panics and _panics(ranking):
+    if panics and panics_instead(ranking):
         return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
     by_pid = {score.task.pid: score for score in ranking.scores}
     asker = by_pid.get(current) if current is not None else None
@@ -64,7 +64,8 @@ def dies_alone(ranking: Ranking) -> bool:
     return ranking.era.facts.child_rule == "none" and not ranking.snapshot.memcgs
 
 
-def _panics(ranking: Ranking) -> bool:
+def panics_instead(ranking: Ranking) -> bool:
+    """Tell whether vm.panic_on_oom makes the kernel panic where it would kill."""
     setting = ranking.snapshot.machine.panic_on_oom
     return setting == 2 or (setting == 1 and ranking.scope.constraint == "CONSTRAINT_NONE")
 
@@ -82,7 +83,7 @@ def _kills_current(ranking: Ranking) -> bool:
 
 def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Choice:
     facts, everyone, why = ranking.era.facts, ranking.scope.everyone, [reason]
-    victim = chosen.task
+    victim, init_pid = chosen.task, ranking.snapshot.machine.init_pid
     child = child_instead(facts, victim, _children(ranking, victim))
     if child is not None:
         victim = child.task
@@ -98,10 +99,12 @@ def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Ch
     killed = [victim]
     group = group_of(facts, victim, ranking.snapshot.memcgs or (), ranking.scope)
     if group is not None:
-        rest = [task for task in group_killed(facts, group, everyone) if task not in killed]
+        mates = group_killed(facts, group, everyone, init_pid)
+        rest = [task for task in mates if task not in killed]
         killed += rest
         why.append(f"memory.oom.group: all {len(rest)} others of {group} die too")
-    perhaps = [task for task in partners(facts, victim, everyone) if task not in killed]
+    sharing = partners(facts, victim, everyone, init_pid)
+    perhaps = [task for task in sharing if task not in killed]
     if perhaps:
         why.append(f"{len(perhaps)} may be on its memory map and die with it")
     return Choice(

@@ -45,7 +45,8 @@ def _group_mates(ranking: Ranking, task: Task) -> list[tuple[int, str]]:
     if group is None:
         return []
     why = f"memory.oom.group of {group} kills {task.pid} with it"
-    return [(mate.pid, why) for mate in group_killed(facts, group, scope.everyone)]
+    mates = group_killed(facts, group, scope.everyone, ranking.snapshot.machine.init_pid)
+    return [(mate.pid, why) for mate in mates]
 
 
 def _partners(ranking: Ranking, task: Task, shared: Shared) -> list[tuple[int, str]]:

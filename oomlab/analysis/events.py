@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..errors import InputError
 from ..report import OomReport
 from ..snapshot import Snapshot
-from .diagnosis import Cause, diagnose
+from .cause import Cause
+from .diagnosis import diagnose
 from .ranking import Ranking, rank
 from .verdict import Verdict, judge
 

@@ -29,6 +29,13 @@ def snapshot(
     from ..readers.saved import dump_snapshot, save_snapshot
 
     taken = load_source(source, proc, DETAILS, cgroups=True)
+    if source is None:
+        from dataclasses import replace
+
+        from ..readers.meminfo import read_meminfo
+        from ..readers.procfs import PROC
+
+        taken = replace(taken, meminfo=read_meminfo(proc or PROC))
     if output is None or str(output) == "-":
         sys.stdout.write(dump_snapshot(taken).decode("ascii"))
     else:

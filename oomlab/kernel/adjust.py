@@ -5,6 +5,7 @@ Source: oom_adjust_read(), oom_adjust_write(), oom_score_adj_write() in fs/proc/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from ..snapshot import Task
@@ -53,6 +54,21 @@ def oom_adj_of(task: Task, facts: Facts) -> int | None:
     if task.oom_adj is not None or task.oom_score_adj is None:
         return task.oom_adj
     return to_oom_adj(task.oom_score_adj, facts)
+
+
+def oom_adj_reader(facts: Facts) -> Callable[[Task], int | None]:
+    """Return ``oom_adj_of`` for many tasks under one era: their few values are converted once."""
+    shown: dict[int | None, int | None] = {}
+
+    def read(task: Task) -> int | None:
+        if task.oom_adj is not None:
+            return task.oom_adj
+        adj = task.oom_score_adj
+        if adj not in shown:
+            shown[adj] = oom_adj_of(task, facts)
+        return shown[adj]
+
+    return read
 
 
 File = Literal["oom_adj", "oom_score_adj"]

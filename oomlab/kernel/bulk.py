@@ -82,7 +82,7 @@ def _in_one_loop(
             n = 1000 + (
                 points * 1000 // totalpages if points >= 0 else -(-points * 1000 // totalpages)
             )
-            printed = n * 2 // 3 if n >= 0 else -(-n * 2 // 3)
+            printed = n * 2 // 3  # n is 1 at least: adj takes 999 thousandths at most
         else:
             if points <= 0:
                 points = 1

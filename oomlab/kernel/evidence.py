@@ -18,7 +18,8 @@ from .selection import Score, TaskScorer, scorer
 _LARGEST, _SPREAD = 32, 32
 """Witnesses asked: the largest tell the formulas apart, a spread of others the idle score."""
 
-_RIVALS = ("7.2", "6.1", "5.4", "4.16", "4.14", "3.16", "3.10", "3.2.71", "3.2", "2.6.36")
+_NEWEST = "7.2"
+_RIVALS = ("6.1", _NEWEST, "5.4", "4.16", "4.14", "3.16", "3.10", "3.2.71", "3.2", "3.1", "2.6.36")
 """One release of each formula that oom_score can tell from the others."""
 
 _FORMULA = ("family", "formula", "points_type", "page_tables", "root_bonus")
@@ -57,10 +58,11 @@ def _best_rival(era: Era | None, snapshot: Snapshot, witnesses: Sequence[Task]) 
     A distribution takes over a formula, and with it the rest of that kernel's OOM killer
     or not: all other facts stay those of the release where it is known.
     """
-    for release in _RIVALS:
+    # Without a release the newest rules are as good as any; a known one is older than they are.
+    for release in _RIVALS if era is not None else (_NEWEST, *_RIVALS):
         rival = era_of(release, evidence=f"oom_score of {len(witnesses)} processes fits {release}")
         if era is not None:
-            taken = _FORMULA + (_COUNTERS if release == _RIVALS[0] else ())
+            taken = _FORMULA + (_COUNTERS if release == _NEWEST else ())
             facts = {name: getattr(rival.facts, name) for name in taken}
             rival = with_facts(era, f"release, but {rival.evidence}", **facts)
         if _explains(rival, snapshot, witnesses):

@@ -6,12 +6,12 @@ Source: badness() in mm/oom_kill.c of these releases; the changes are in history
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isqrt
 from typing import NamedTuple
 
 from ..snapshot import Machine, Task
-from .adjust import OOM_DISABLE, oom_adj_of
-from .badness import wrap_unsigned
+from .adjust import OOM_DISABLE, oom_adj_reader
 from .facts import Facts
 from .nodes import nodes_in
 from .sharing import likely_share_mm, may_share_mm
@@ -70,41 +70,41 @@ def legacy_badness(facts: Facts, given: LegacyInputs, word_bits: int = 64) -> in
     >>> legacy_badness(facts, LegacyInputs(25600, children_pages=[2560], run_root=2, oom_adj=3))
     107520
     """
-    if facts.legacy_disabled and given.oom_adj == OOM_DISABLE:
-        return 0
-    if facts.legacy_origin and given.origin:
-        return wrap_unsigned(-1, word_bits)
-    points = given.total_vm_pages
-    for pages in given.children_pages:
-        points += pages if facts.legacy_children == "full" else pages // 2 + 1
-    points = wrap_unsigned(points, word_bits)
-    points //= given.cpu_root or 1
-    points //= given.run_root or 1
-    if given.nice > 0:
-        points = wrap_unsigned(points * 2, word_bits)
-    if _is_superuser(facts, given):
-        points //= 4
-    if given.cap_effective & CAP_SYS_RAWIO:
-        points //= 4
-    if facts.legacy_disjoint and given.disjoint:
-        points //= 8
-    return _shifted(facts, points, given.oom_adj, word_bits)
+    return legacy_formula(facts, word_bits)(given)
 
 
-def _is_superuser(facts: Facts, given: LegacyInputs) -> bool:
-    if given.cap_effective & CAP_SYS_ADMIN:
-        return True
-    if facts.legacy_superuser == "uid or admin":
-        return given.uid == 0 or given.euid == 0
-    return bool(given.cap_effective & CAP_SYS_RESOURCE)
+def legacy_formula(facts: Facts, word_bits: int) -> Callable[[LegacyInputs], int]:
+    """Return the one badness() that applies, for calling it many times."""
+    mask = (1 << word_bits) - 1
+    by_uid = facts.legacy_superuser == "uid or admin"
+    superuser = CAP_SYS_ADMIN if by_uid else CAP_SYS_ADMIN | CAP_SYS_RESOURCE
+    least_raised = 1 if facts.legacy_bump else 0
+    full, disjoint_counts = facts.legacy_children == "full", facts.legacy_disjoint
 
+    def badness(given: LegacyInputs) -> int:
+        points, children, cpu, run, nice, caps, uid, euid, disjoint, oom_adj, origin = given
+        if oom_adj == OOM_DISABLE and facts.legacy_disabled:
+            return 0
+        if origin and facts.legacy_origin:
+            return mask
+        for pages in children:
+            points += pages if full else pages // 2 + 1
+        points &= mask
+        points //= cpu or 1
+        points //= run or 1
+        if nice > 0:
+            points = points * 2 & mask
+        if caps & superuser or (by_uid and (uid == 0 or euid == 0)):
+            points //= 4
+        if caps & CAP_SYS_RAWIO:
+            points //= 4
+        if disjoint and disjoint_counts:
+            points //= 8
+        if oom_adj <= 0:
+            return points >> -oom_adj
+        return (points or least_raised) << oom_adj & mask
 
-def _shifted(facts: Facts, points: int, oom_adj: int, word_bits: int) -> int:
-    if oom_adj <= 0:
-        return points >> -oom_adj
-    if facts.legacy_bump and points == 0:
-        points = 1
-    return wrap_unsigned(points << oom_adj, word_bits)
+    return badness
 
 
 class LegacyRange(NamedTuple):
@@ -130,32 +130,26 @@ def legacy_reader(
         if task.ppid is not None and task.total_vm_pages is not None:
             children.setdefault(task.ppid, []).append(task)
     masks = {task.mems_allowed for task in everyone if task.mems_allowed is not None}
+    clocks, own_oom_adj = cpu_clocks(machine.timer_hz), oom_adj_reader(facts)
+    # Past the constructor, which would cost as much as all else here.
+    make: Callable[[tuple[object, ...]], LegacyInputs] = partial(tuple.__new__, LegacyInputs)
 
     def read(task: Task) -> LegacyRange | None:
-        total, oom_adj = task.total_vm_pages, oom_adj_of(task, facts)
+        total, oom_adj = task.total_vm_pages, own_oom_adj(task)
         if total is None or oom_adj is None:
             return None
         if is_table_row(task):
             return _range_of_row(facts, machine, task, oom_adj, everyone)
-        own = children.get(task.pid, ())
-        cpu, run = _cpu_roots(facts, machine, task), _run_roots(facts, machine, task)
-        sure, likely, possible = _children_pages(task, own)
-        seen = LegacyInputs(
-            total_vm_pages=total,
-            children_pages=likely,
-            cpu_root=cpu[1],
-            run_root=run[1],
-            nice=task.nice or 0,
-            cap_effective=task.cap_effective or 0,
-            uid=task.uid,
-            euid=task.euid,
-            oom_adj=oom_adj,
-        )
-        apart = _may_be_disjoint(task, masks)
-        if not own and not apart and cpu[0] == cpu[2] and run[0] == run[2]:
+        own = children.get(task.pid)
+        cpu, run = _cpu_roots(facts, machine, clocks, task), _run_roots(facts, machine, task)
+        sure, likely, possible = _children_pages(task, own) if own else _NOBODYS
+        apart = len(masks) > 1 and _may_be_disjoint(task, masks)
+        nice, caps, uid, euid = task.nice or 0, task.cap_effective or 0, task.uid, task.euid
+        seen = make((total, likely, cpu[1], run[1], nice, caps, uid, euid, False, oom_adj, False))
+        if own is None and not apart and cpu[0] == cpu[2] and run[0] == run[2]:
             return LegacyRange(seen, seen, seen)
-        least = seen._replace(children_pages=sure, cpu_root=cpu[2], run_root=run[2], disjoint=apart)
-        most = seen._replace(children_pages=possible, cpu_root=cpu[0], run_root=run[0])
+        least = make((total, sure, cpu[2], run[2], nice, caps, uid, euid, apart, oom_adj, False))
+        most = make((total, possible, cpu[0], run[0], nice, caps, uid, euid, False, oom_adj, False))
         return LegacyRange(seen, least, most)
 
     return read
@@ -173,7 +167,8 @@ def _range_of_row(
 
     At most all others are its children; it may be nice, a superuser, bound to other nodes.
     """
-    cpu, run = _cpu_roots(facts, machine, task), _run_roots(facts, machine, task)
+    clocks = cpu_clocks(machine.timer_hz)
+    cpu, run = _cpu_roots(facts, machine, clocks, task), _run_roots(facts, machine, task)
     root = CAP_SYS_ADMIN | CAP_SYS_RAWIO
     seen = LegacyInputs(
         total_vm_pages=task.total_vm_pages or 0,
@@ -188,7 +183,12 @@ def _range_of_row(
     return LegacyRange(seen, least, most)
 
 
-def _children_pages(task: Task, children: Sequence[Task]) -> tuple[list[int], list[int], list[int]]:
+_NOBODYS: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
+
+
+def _children_pages(
+    task: Task, children: Sequence[Task]
+) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
     """Return total_vm of the children that surely, likely and possibly count."""
     possible = [child.total_vm_pages or 0 for child in children]
     likely = [c.total_vm_pages or 0 for c in children if not likely_share_mm(c, task)]
@@ -196,23 +196,52 @@ def _children_pages(task: Task, children: Sequence[Task]) -> tuple[list[int], li
     return sure if task.threads == 1 else [], likely, possible
 
 
-def _cpu_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, int]:
+class CpuClock(NamedTuple):
+    """What turns CPU ticks of 1/100 s into the unit whose root is taken."""
+
+    hz: int
+    shift: int
+    lost_jiffies: int
+    """At most so many get lost where user and system time are cut to whole ticks."""
+
+
+Clocks = tuple[CpuClock, CpuClock, CpuClock]
+
+
+def cpu_clocks(timer_hz: int | None) -> Clocks:
+    """Return the clocks of the least, the likely and the greatest divisor.
+
+    The frequencies come in one order whatever the number of ticks, so two stand for all.
+    """
+    clocks = [
+        CpuClock(hz, shift_hz(hz) + 3, 2 * (-(-hz // _TICKS_PER_SECOND) - 1))
+        for hz in ((timer_hz,) if timer_hz else _USUAL_HZ)
+    ]
+    by_speed = sorted(clocks, key=lambda clock: clock.hz / (1 << clock.shift))
+    return by_speed[0], clocks[-1], by_speed[-1]
+
+
+def cpu_roots(clocks: Clocks, ticks: int) -> tuple[int, int, int]:
     """Return the least, the likely and the greatest divisor for CPU time."""
+    (slow_hz, slow_shift, _), (hz, shift, _), (fast_hz, fast_shift, lost) = clocks
+    least = -(-ticks * slow_hz // _TICKS_PER_SECOND) >> slow_shift
+    likely = -(-ticks * hz // _TICKS_PER_SECOND) >> shift
+    most = -(-ticks * fast_hz // _TICKS_PER_SECOND) + lost >> fast_shift
+    return isqrt(least), isqrt(likely), isqrt(most)
+
+
+def _cpu_roots(facts: Facts, machine: Machine, clocks: Clocks, task: Task) -> tuple[int, int, int]:
     ticks = task.cpu_ticks
     if ticks is None:
         if machine.uptime_seconds is None or machine.cpus is None:
             return 0, 0, 1 << 32
         # No process has run for longer than all CPUs have been up.
-        most = (machine.uptime_seconds + 1) * machine.cpus
-        return 0, 0, max(cpu_root(most * hz, hz) for hz in _USUAL_HZ)
-    roots = []
-    for hz in (machine.timer_hz,) if machine.timer_hz else _USUAL_HZ:
-        # User and system time are cut to whole ticks each.
-        lost = 2 * (-(-hz // _TICKS_PER_SECOND) - 1)
-        jiffies = -(-ticks * hz // _TICKS_PER_SECOND)
-        roots += [cpu_root(jiffies, hz), cpu_root(jiffies + lost, hz)]
-    one_thread = facts.legacy_group_cpu or task.threads == 1
-    return min(roots) if one_thread else 0, roots[-2], max(roots)
+        all_ticks = (machine.uptime_seconds + 1) * machine.cpus * _TICKS_PER_SECOND
+        return 0, 0, cpu_roots(clocks, all_ticks)[2]
+    if facts.legacy_group_cpu or task.threads == 1:
+        return cpu_roots(clocks, ticks)
+    # One thread's time stood for all, and which part of the whole it has is not known.
+    return 0, *cpu_roots(clocks, ticks)[1:]
 
 
 def _run_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, int]:
@@ -224,11 +253,13 @@ def _run_roots(facts: Facts, machine: Machine, task: Task) -> tuple[int, int, in
     run = machine.uptime_seconds - task.start_ticks // _TICKS_PER_SECOND
     # Before 2.6.32 a younger thread may stand for the process.
     youngest = run - 1 if not facts.scan_threads or task.threads == 1 else 0
+    if youngest >> 10 == run + 1 >> 10:
+        return (run_root(run),) * 3
     return run_root(youngest), run_root(run), run_root(run + 1)
 
 
 def _may_be_disjoint(task: Task, masks: set[str]) -> bool:
-    if task.mems_allowed is None or len(masks) <= 1:
+    if task.mems_allowed is None:
         return False
     own = nodes_in(task.mems_allowed)
     return any(own.isdisjoint(nodes_in(mask)) for mask in masks)

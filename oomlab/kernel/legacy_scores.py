@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..snapshot import Machine, Task
-from .adjust import OOM_DISABLE, oom_adj_of
+from .adjust import OOM_DISABLE, oom_adj_reader
 from .eras import Era
-from .legacy import LegacyRange, legacy_badness, legacy_reader
+from .legacy import LegacyRange, legacy_formula, legacy_reader
 from .scope import Scope
 from .selection import Score
 
@@ -14,8 +14,10 @@ class LegacyScorer:
     """Scores tasks under an era from 2.6.11 to 2.6.35; the scope bears on who is skipped only."""
 
     def __init__(self, era: Era, scope: Scope, machine: Machine) -> None:
-        self._facts, self._bits = era.facts, machine.word_bits
-        self._init_is_pid_1 = machine.init_pid_namespace is not False
+        self._can_disable = era.facts.oom_adj_minimum == OOM_DISABLE
+        self._init_pid = machine.init_pid
+        self._oom_adj = oom_adj_reader(era.facts)
+        self._badness = legacy_formula(era.facts, machine.word_bits)
         self._inputs = legacy_reader(era.facts, machine, scope.everyone or scope.tasks)
 
     def score(self, task: Task) -> Score:
@@ -24,14 +26,15 @@ class LegacyScorer:
         /proc/PID/oom_score was the same badness, also of a task that is never chosen.
         """
         why_not = self._why_not(task)
-        if why_not is not None and _has_no_mm(task):
+        if why_not and _has_no_mm(task):
             return Score(task, None, None, None, 0, 0, 0, why_not)
         inputs = self._inputs(task)
         if inputs is None:
             seen = task.kernel_oom_score
             low = high = None if why_not is not None else seen
             return Score(task, None, low, high, None, seen, seen, why_not)
-        points, low, high = self._three(inputs)
+        points = self._badness(inputs.seen)
+        low, high = self._bounds(inputs, points)
         if why_not is not None:
             return Score(task, None, None, None, points, low, high, why_not)
         return Score(task, points, low, high, points, low, high, None)
@@ -43,25 +46,27 @@ class LegacyScorer:
             return None
         seen = inputs.seen
         larger = seen._replace(total_vm_pages=seen.total_vm_pages + more_pages)
-        return legacy_badness(self._facts, larger, self._bits)
+        return self._badness(larger)
 
-    def _three(self, inputs: LegacyRange) -> tuple[int, int, int]:
-        if inputs.least is inputs.seen is inputs.most:
-            points = legacy_badness(self._facts, inputs.seen, self._bits)
-            return points, points, points
-        found = [legacy_badness(self._facts, given, self._bits) for given in inputs]
-        return found[0], min(found), max(found)
+    def _bounds(self, inputs: LegacyRange, points: int) -> tuple[int, int]:
+        """Return the least and the most badness that the inputs may mean."""
+        if inputs.least is inputs.most:
+            return points, points
+        one, other = self._badness(inputs.least), self._badness(inputs.most)
+        # A word that wraps, or a bump from 0, can turn them round.
+        if one <= points <= other:
+            return one, other
+        return min(points, one, other), max(points, one, other)
 
     def _why_not(self, task: Task) -> str | None:
         """Return why the scan skips a task, or None. Source: select_bad_process()."""
         if task.kernel_thread:
             return "kernel thread"
-        if task.pid == 1 and self._init_is_pid_1:
+        if task.pid == self._init_pid:
             return "init"
         if _has_no_mm(task):
             return "no memory (main thread has exited)" if task.state in ("Z", "X") else "no memory"
-        oom_adj = oom_adj_of(task, self._facts)
-        if self._facts.oom_adj_minimum == OOM_DISABLE and oom_adj == OOM_DISABLE:
+        if self._can_disable and self._oom_adj(task) == OOM_DISABLE:
             return "oom_adj -17"
         return None
 

@@ -36,7 +36,9 @@ def child_instead(facts: Facts, chosen: Task, children: Sequence[Score]) -> Scor
     return max(worth, key=lambda child: child.badness or 0, default=None)
 
 
-def partners(facts: Facts, victim: Task, others: Iterable[Task]) -> list[Task]:
+def partners(
+    facts: Facts, victim: Task, others: Iterable[Task], init_pid: int | None
+) -> list[Task]:
     """Return the other processes that look as if on the victim's memory map: they'd die with it.
 
     No file tells who shares a map: a forked child that looks the same may be among them.
@@ -44,7 +46,7 @@ def partners(facts: Facts, victim: Task, others: Iterable[Task]) -> list[Task]:
     if facts.mm_partners == "none":
         return []
     sharing = [t for t in others if t.pid != victim.pid and likely_share_mm(t, victim)]
-    return [task for task in sharing if _may_die(facts, task)]
+    return [task for task in sharing if task.pid != init_pid and _may_die(facts, task)]
 
 
 def kill_is_refused(facts: Facts, victim: Task, others: Iterable[Task]) -> bool:
@@ -64,7 +66,7 @@ def is_protected_by_partner(facts: Facts, task: Task, others: Iterable[Task]) ->
 
 
 def _may_die(facts: Facts, task: Task) -> bool:
-    if task.kernel_thread or task.pid == 1:
+    if task.kernel_thread:
         return False
     spared = facts.mm_partners == "not at -1000"
     return not (spared and oom_score_adj_of(task) == OOM_SCORE_ADJ_MIN)
@@ -89,7 +91,9 @@ def group_of(facts: Facts, victim: Task, memcgs: Iterable[Memcg], scope: Scope) 
     return min(above, key=len, default=None)
 
 
-def group_killed(facts: Facts, group: str, tasks: Iterable[Task]) -> list[Task]:
+def group_killed(
+    facts: Facts, group: str, tasks: Iterable[Task], init_pid: int | None
+) -> list[Task]:
     """Return the processes of a cgroup that is killed whole; those at -1000 survive."""
     return [
         task
@@ -99,5 +103,5 @@ def group_killed(facts: Facts, group: str, tasks: Iterable[Task]) -> list[Task]:
         and task.has_mm is not False
         and not task.kernel_thread
         and oom_score_adj_of(task) != OOM_SCORE_ADJ_MIN
-        and not (facts.group_spares_init and task.pid == 1)
+        and not (facts.group_spares_init and task.pid == init_pid)
     ]

@@ -40,14 +40,14 @@ class Score(NamedTuple):
         return self.why_not is None
 
 
-def why_unkillable(task: Task, init_is_pid_1: bool) -> str | None:
+def why_unkillable(task: Task, init_pid: int | None) -> str | None:
     """Return why the kernel never chooses this task, or None (2.6.36 and newer).
 
     Source: oom_unkillable_task() and oom_badness() in mm/oom_kill.c.
     """
     if task.kernel_thread:
         return "kernel thread"
-    if task.pid == 1 and init_is_pid_1:
+    if task.pid == init_pid:
         return "init"
     if task.has_mm is False:
         return "no memory (zombie)" if task.state in ("Z", "X") else "no memory map"
@@ -91,13 +91,13 @@ class Scorer:
         self._machine_badness = badness_formula(facts, self._machine_pages, bits)
         self._printed = oom_score_formula(facts, self._machine_pages, bits)
         self._usage = usage_reader(facts, machine)
-        self._init_is_pid_1 = machine.init_pid_namespace is not False
+        self._init_pid = machine.init_pid
         self._bonus = facts.root_bonus != "none"
         self._machine_wide = self._machine_pages == scope.totalpages
 
     def score(self, task: Task) -> Score:
         """Return the task's score, with the bounds of what can't be seen from userland."""
-        why_not = why_unkillable(task, self._init_is_pid_1)
+        why_not = why_unkillable(task, self._init_pid)
         if why_not is not None:
             return Score(task, None, None, None, 0, 0, 0, why_not)
         usage, adj = self._usage(task), task.oom_score_adj

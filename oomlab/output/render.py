@@ -103,6 +103,11 @@ def render_json(document: Any) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
+def render_line(document: Any) -> str:
+    """Render a document as one line of ASCII JSON."""
+    return json.dumps(document, separators=(",", ":")) + "\n"
+
+
 def _wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
     """Break sentences into lines that fit the screen."""
     safe = [printable(sentence) for sentence in sentences]

@@ -10,9 +10,11 @@ import re
 from typing import Any
 
 from ..errors import SnapshotFormatError, SourceError
+from ..meminfo import MemInfo
 from ..snapshot import Gap, Machine, Snapshot, Task, scan_order_key
 from .machine import SYSCTLS, parse_meminfo, parse_swapped_out, parse_zoneinfo
 from .memcg import parse_memcgs
+from .meminfo import parse_counters, parse_zones
 from .procpid import RawTask, leader_has_exited, make_task
 
 
@@ -45,6 +47,11 @@ def parse_recording(body: dict[str, Any], name: str) -> Snapshot:
         memcgs=memcgs,
         source=name,
         gaps=tuple(gaps),
+        meminfo=MemInfo(
+            parse_counters(system["/proc/meminfo"]),
+            machine.page_size,
+            parse_zones(system.get("/proc/zoneinfo", b"")),
+        ),
     )
 
 

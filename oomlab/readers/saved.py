@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError, SourceError
+from ..meminfo import MemInfo, Zone, Zram
 from ..snapshot import (
     UNLIMITED_PAGES,
     Container,
@@ -39,14 +40,20 @@ MAX_BYTES = 1 << 28
 MAX_BRACKETS = 1 << 23
 """Refuse more lists and objects: small in the file, they grow twentyfold in memory."""
 
-_RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported)
+_RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported, MemInfo, Zone, Zram)
 _ALL_RECORDS = (Snapshot, *_RECORDS)
 
 
 def dump_snapshot(snapshot: Snapshot) -> bytes:
     """Return the snapshot as JSON text; fields that are unknown (None) are left out."""
-    body = {"schema": SCHEMA} | _as_json(snapshot)
+    body = snapshot_document(snapshot)
     return (json.dumps(body, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def snapshot_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the snapshot as a JSON document of SCHEMA."""
+    body: dict[str, Any] = _as_json(snapshot)
+    return {"schema": SCHEMA} | body
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:

@@ -15,6 +15,7 @@ from .totals import (
     NODE_CONSTRAINTS,
     UNLIMITED_KIB,
     constraint_of,
+    damaged_ram,
     memcg_totalpages_bounds,
     node_totalpages_bounds,
     ram_pages,
@@ -41,6 +42,9 @@ def report_snapshot(report: OomReport) -> Snapshot:
     if report.release is not None and rules != report.release:
         why = f"{report.release} of mainline does not print so: rules of {rules} are taken"
         gaps.append(Gap(what="kernel", why=f"{why}, by {evidence}"))
+    if damaged_ram(report):
+        why = "its number is not what the zones add up to: they are taken"
+        gaps.append(Gap(what="pages RAM", why=why))
     machine = _machine(report, size.size_bytes)
     tasks = _tasks(report, facts, machine, gaps)
     reported = Reported(constraint_of(report), rules, evidence)

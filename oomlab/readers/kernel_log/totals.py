@@ -7,6 +7,7 @@ from ...kernel.facts import Facts
 from ...kernel.release import parse_release
 from ...report import OomReport, parse_list
 from ...snapshot import Machine
+from .pagesize import find_page_size
 
 NODE_CONSTRAINTS = frozenset({"CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"})
 UNLIMITED_KIB = 1 << 52
@@ -30,13 +31,33 @@ def ram_pages(report: OomReport, page_size: int) -> int | None:
     known = [kib for kib in managed if kib is not None]
     whole = bool(known) and len(known) == len(managed)
     series = _series(report)
-    if whole and ((3, 13) <= series <= (3, 17) or present is None or reserved is None):
+    odd = (3, 13) <= series <= (3, 17) or damaged_ram(report)
+    if whole and (odd or present is None or reserved is None):
         return sum(known) * 1024 // page_size
     if present is None or reserved is None:
         return None
     if (3, 19) <= series <= (4, 1):
         reserved += counts.get("pages cma reserved", 0)
     return present - reserved
+
+
+def damaged_ram(report: OomReport) -> bool:
+    """Tell whether ``pages RAM`` can't be: its digits have suffered on the way.
+
+    It is what the zones add up to. That no zone is missing shows where DMA and DMA32 are listed
+    and the highest keeps nothing back for a higher one (lowmem_reserve).
+    """
+    memory = report.memory
+    if memory is None or len(nodes_with_memory(report)) > 1:
+        return False
+    present = memory.counts_pages.get("pages RAM")
+    zones = [zone for zone in memory.zones if "present" in zone.fields_kib]
+    if present is None or not {"DMA", "DMA32"} <= {zone.name for zone in zones}:
+        return False
+    if any(zones[-1].lowmem_reserve_pages or (1,)):
+        return False
+    kib = sum(zone.fields_kib["present"] for zone in zones)
+    return present * (find_page_size(report).size_bytes // 1024) > 2 * kib
 
 
 def _series(report: OomReport) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Does it grow, how, and until when: samples of memory over time, judged."""

@@ -1,0 +1,254 @@
+"""Watching: each sample in, a view of all that is known so far out.
+
+Live samples and recorded ones go through the same door, so a replay says what was said live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from math import isfinite
+from typing import NamedTuple
+
+from ...kernel.eras import Era
+from ...kernel.evidence import pick_era
+from ...kernel.scope import Members
+from ...samples import Identity, Kinds, Sample, identity, used_pages
+from ...snapshot import Task
+from ..ranking import Ranking, rank
+from ..room import machine_room, memcg_room
+from .forecast import RunOut, grown, run_out
+from .history import History
+from .judge import Judgement, growth_by_kind, judge
+from .slope import Slope, theil_sen
+
+_MOST_GROWING = 10
+"""So many of those that grew most are thought to go on when the future is asked about."""
+
+Selection = frozenset[str]
+"""PIDs and names as the user gave them; empty for whoever grows most."""
+
+
+class Row(NamedTuple):
+    """One watched process."""
+
+    task: Task
+    used_bytes: int | None
+    """RSS and swap."""
+    judgement: Judgement
+    kind_rates: Mapping[str, float]
+    """Bytes per second of each kind that was read."""
+    minor_faults_per_second: float | None
+    major_faults_per_second: float | None
+    kinds: Kinds | None
+
+
+class Future(NamedTuple):
+    """Whom the kernel would kill so many seconds from now."""
+
+    seconds: float
+    ranking: Ranking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What is known after a sample."""
+
+    sample: Sample
+    number: int
+    """Samples since the beginning, this one included."""
+    ranking: Ranking
+    rows: tuple[Row, ...]
+    headroom_bytes: int | None
+    headroom_slope: Slope | None
+    """Bytes per second."""
+    run_out: RunOut | None
+    futures: tuple[Future, ...]
+    """At the earliest, the likeliest and the latest time at which nothing is left."""
+    ended: tuple[Task, ...] = ()
+    """Listed before and gone now."""
+    restarted: bool = False
+    """What was known before was of another boot, or later: it was dropped."""
+
+
+class Watch:
+    """Everything remembered between samples, in bounded memory."""
+
+    def __init__(
+        self,
+        *,
+        selected: Selection = frozenset(),
+        most_rows: int = 10,
+        window_seconds: float = 3600.0,
+        memcg: str | None = None,
+        kernel: str | None = None,
+    ) -> None:
+        self._selected = selected
+        self._most_rows = most_rows
+        self._window = window_seconds
+        self._memcg = memcg
+        self._kernel = kernel
+        self._era: Era | None = None
+        self._last: Sample | None = None
+        self._listed: dict[Identity, Task] = {}
+        self._number = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._totals: History[Identity] = History(self._window)
+        self._kinds: History[tuple[Identity, str]] = History(self._window)
+        self._headroom: History[str] = History(self._window)
+
+    def feed(self, sample: Sample) -> View:
+        """Take the next sample and return what is known then. Raises InputError as rank does."""
+        restarted = self._is_other_clock(sample)
+        if restarted:
+            self._forget()
+        self._number += 1
+        self._remember(sample)
+        if self._era is None:
+            self._era = pick_era(sample.snapshot, self._kernel)
+        ranking = rank(sample.snapshot, kernel=self._era, memcg=self._memcg)
+        rows = self._rows(ranking, sample, None if restarted else self._last)
+        listed = {identity(row.task): row.task for row in rows}
+        ended = self._ended()
+        self._last, self._listed = sample, listed
+        series = self._headroom.series("left")
+        slope = theil_sen(*series)
+        out = run_out(series, slope)
+        return View(
+            sample=sample,
+            number=self._number,
+            ranking=ranking,
+            rows=rows,
+            headroom_bytes=self._left(sample),
+            headroom_slope=slope,
+            run_out=out,
+            futures=self._futures(sample, rows, out),
+            ended=ended,
+            restarted=restarted,
+        )
+
+    def wanted(self) -> set[int]:
+        """Return the pids of which the next sample should show the kinds of memory."""
+        return {pid for pid, _ in self._listed}
+
+    def _is_other_clock(self, sample: Sample) -> bool:
+        last = self._last
+        return last is not None and (
+            sample.seconds <= last.seconds or sample.boot_id != last.boot_id
+        )
+
+    def _remember(self, sample: Sample) -> None:
+        page_size = sample.snapshot.machine.page_size
+        totals: dict[Identity, float | None] = {}
+        kinds: dict[tuple[Identity, str], float | None] = {}
+        for task in sample.snapshot.tasks:
+            used = used_pages(task)
+            if used is None and not self._is_selected(task):
+                continue
+            who = identity(task)
+            totals[who] = None if used is None else used * page_size
+            seen = sample.kinds.get(who)
+            if seen is None and who not in self._listed:
+                continue
+            for name in Kinds._fields:
+                value = getattr(seen, name) if seen is not None else None
+                kinds[who, name.removesuffix("_bytes")] = value
+        self._totals.add(sample.seconds, totals)
+        self._kinds.add(sample.seconds, kinds)
+        left = self._left(sample)
+        headroom = None if left is None else float(left)
+        self._headroom.add(sample.seconds, {"left": headroom})
+
+    def _left(self, sample: Sample) -> int | None:
+        """Return the bytes that the scope can still take, at most; None where unknown."""
+        snapshot = sample.snapshot
+        if self._memcg is None:
+            room = machine_room(snapshot.machine)
+        else:
+            room = memcg_room(Members(snapshot), self._memcg)
+        pages = room.headroom_pages
+        return None if pages is None else pages * snapshot.machine.page_size
+
+    def _is_selected(self, task: Task) -> bool:
+        return str(task.pid) in self._selected or task.comm in self._selected
+
+    def _rows(self, ranking: Ranking, sample: Sample, before: Sample | None) -> tuple[Row, ...]:
+        rows = [self._row(task, sample, before) for task in self._chosen(ranking, sample)]
+        if not self._selected:
+            rows.sort(key=_rate, reverse=True)
+        return tuple(rows)
+
+    def _chosen(self, ranking: Ranking, sample: Sample) -> Sequence[Task]:
+        """Return the tasks to show: those selected, or those that grew most, the largest then."""
+        if self._selected:
+            return [task for task in sample.snapshot.tasks if self._is_selected(task)]
+        inside = ranking.scope.tasks
+        known = [task for task in inside if used_pages(task) is not None]
+        return nlargest(self._most_rows, known, key=self._importance)
+
+    def _importance(self, task: Task) -> tuple[float, int]:
+        who = identity(task)
+        grew = self._totals.growth(who) if who in self._totals else 0.0
+        return grew, used_pages(task) or 0
+
+    def _row(self, task: Task, sample: Sample, before: Sample | None) -> Row:
+        who, used = identity(task), used_pages(task)
+        kinds = {
+            name: series
+            for name in (field.removesuffix("_bytes") for field in Kinds._fields)
+            if (series := self._kinds.series((who, name))).values
+        }
+        minor, major = _fault_rates(who, sample, before)
+        return Row(
+            task=task,
+            used_bytes=None if used is None else used * sample.snapshot.machine.page_size,
+            judgement=judge(self._totals.series(who), kinds),
+            kind_rates=growth_by_kind(kinds),
+            minor_faults_per_second=minor,
+            major_faults_per_second=major,
+            kinds=sample.kinds.get(who),
+        )
+
+    def _ended(self) -> tuple[Task, ...]:
+        return tuple(task for who, task in self._listed.items() if who not in self._totals)
+
+    def _futures(
+        self, sample: Sample, rows: Sequence[Row], out: RunOut | None
+    ) -> tuple[Future, ...]:
+        if out is None:
+            return ()
+        rates = self._rates(sample, rows)
+        times = (out.earliest_seconds, out.seconds, out.latest_seconds)
+        futures = []
+        for seconds in times:
+            if isfinite(seconds):
+                then = grown(sample.snapshot, rates, seconds)
+                futures.append(Future(seconds, rank(then, kernel=self._era, memcg=self._memcg)))
+        return tuple(futures)
+
+    def _rates(self, sample: Sample, rows: Sequence[Row]) -> dict[int, float]:
+        """Return the rates of those that surely rise, whether shown or not, by pid."""
+        slopes = {row.task.pid: row.judgement.slope for row in rows}
+        for task in nlargest(_MOST_GROWING, sample.snapshot.tasks, key=self._importance):
+            if task.pid not in slopes:
+                slopes[task.pid] = theil_sen(*self._totals.series(identity(task)))
+        return {pid: s.per_second for pid, s in slopes.items() if s is not None and s.trend > 0}
+
+
+def _rate(row: Row) -> float:
+    return row.judgement.slope.per_second if row.judgement.slope is not None else 0.0
+
+
+def _fault_rates(
+    who: Identity, sample: Sample, before: Sample | None
+) -> tuple[float | None, float | None]:
+    """Return minor and major faults per second since the sample before, where both are known."""
+    now = sample.faults.get(who)
+    earlier = before.faults.get(who) if before is not None else None
+    if now is None or before is None or earlier is None:
+        return None, None
+    passed = sample.seconds - before.seconds
+    return (now.minor - earlier.minor) / passed, (now.major - earlier.major) / passed

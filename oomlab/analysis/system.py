@@ -1,0 +1,248 @@
+"""The machine's memory from the OOM killer's side: parts, MemAvailable, overcommit, drop_caches.
+
+The parts are disjoint and sum to MemTotal; what is in no counter is the remainder. Sources:
+meminfo_proc_show() in fs/proc/meminfo.c, si_mem_available() and calculate_totalreserve_pages()
+in mm/page_alloc.c or mm/show_mem.c.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..meminfo import MemInfo, Zone
+
+
+class Use(NamedTuple):
+    """One part of MemTotal, in bytes."""
+
+    key: str
+    name: str
+    size: int
+    reclaim: str
+    """Whether the kernel gets it back before it kills: yes, no, swap, part."""
+    note: str = ""
+
+
+REMAINDER = "remainder"
+_PARTS = (
+    ("free", "free", "yes", "MemFree, the reserve included"),
+    ("unmanaged", "free by MemFree, but in no zone", "part", "the hypervisor's"),
+    ("cpu_lists", "free, in the CPUs' lists", "yes", "zoneinfo pagesets"),
+    ("anon", "anonymous memory of processes", "swap", "AnonPages"),
+    ("shmem", "tmpfs and shared memory", "swap", "Shmem"),
+    ("cache", "page cache on the file lists", "yes", "Active(file) + Inactive(file)"),
+    ("cache_held", "page cache that reclaim can't take", "no", "mlocked, ramfs, in use by reclaim"),
+    ("slab_reclaimable", "slab, reclaimable", "part", "SReclaimable: dentries, inodes"),
+    ("kernel_reclaimable", "kernel, reclaimable otherwise", "part", "KReclaimable without slab"),
+    ("slab", "slab, unreclaimable", "no", "SUnreclaim"),
+    ("kernel_stacks", "kernel stacks", "no", "KernelStack"),
+    ("page_tables", "page tables", "no", "PageTables, SecPageTables"),
+    ("vmalloc", "vmalloc", "no", "VmallocUsed without kernel stacks"),
+    ("percpu", "per-CPU memory of the kernel", "no", "Percpu"),
+    ("hugetlb", "huge pages set aside", "no", "Hugetlb: free ones too"),
+    ("zswap", "zswap", "no", "Zswap: compressed pages"),
+    ("zram", "zram", "no", "mm_stat: compressed disks"),
+    ("poisoned", "broken memory", "no", "HardwareCorrupted"),
+)
+
+
+def uses(info: MemInfo) -> tuple[Use, ...]:
+    """Return the parts that MemTotal consists of; they sum to it exactly.
+
+    The swap cache is none of them: most of it is mapped and counted in AnonPages.
+    """
+    sizes = _sizes(info)
+    parts = [Use(key, name, sizes[key], reclaim, note) for key, name, reclaim, note in _PARTS]
+    rest = info.count("MemTotal") - sum(sizes.values())
+    why = "drivers, network buffers, other kernel pages" if rest >= 0 else "counted in two parts"
+    return (*parts, Use(REMAINDER, "in no counter", rest, "no", why))
+
+
+def _sizes(info: MemInfo) -> dict[str, int]:
+    cache, apart = cache_bytes(info), unmanaged_bytes(info)
+    on_lists = min(cache, info.count("Active(file)") + info.count("Inactive(file)"))
+    stacks, reclaimable = info.count("KernelStack"), info.count("SReclaimable")
+    slab = info.get("Slab")
+    return {
+        "free": info.count("MemFree") - apart,
+        "unmanaged": apart,
+        "cpu_lists": sum(zone.cpu_list_pages for zone in info.zones) * info.page_size,
+        "anon": info.count("AnonPages"),
+        "shmem": info.count("Shmem"),
+        "cache": on_lists,
+        "cache_held": cache - on_lists,
+        "slab_reclaimable": reclaimable,
+        "kernel_reclaimable": max(0, info.count("KReclaimable") - reclaimable),
+        "slab": info.count("SUnreclaim") if slab is None else slab - reclaimable,
+        "kernel_stacks": stacks,
+        "page_tables": info.count("PageTables") + info.count("SecPageTables"),
+        # Kernel stacks are vmalloc'ed since 4.9 (CONFIG_VMAP_STACK) and stand in both counters.
+        "vmalloc": max(0, info.count("VmallocUsed") - stacks) if _vmalloc_counts(info) else 0,
+        "percpu": info.count("Percpu"),
+        "hugetlb": hugetlb_bytes(info),
+        "zswap": info.count("Zswap"),
+        "zram": sum(zram.used_bytes for zram in info.zrams),
+        "poisoned": info.count("HardwareCorrupted"),
+    }
+
+
+def _vmalloc_counts(info: MemInfo) -> bool:
+    """Tell whether VmallocUsed counts pages (5.3): address space before 4.4, then always 0.
+
+    97105f0ab7b8 ("mm: vmalloc: show number of vmalloc pages in /proc/meminfo") (in v5.3), one
+    release after Percpu and KReclaimable had come (4.19, 4.20).
+    """
+    return info.get("KReclaimable") is not None
+
+
+def cache_bytes(info: MemInfo) -> int:
+    """Return the page cache of files: Cached counts tmpfs and shared memory too."""
+    return max(0, info.count("Cached") + info.count("Buffers") - info.count("Shmem"))
+
+
+def hugetlb_bytes(info: MemInfo) -> int:
+    """Return all that hugetlb holds; before 4.17 only of the default size."""
+    whole = info.get("Hugetlb")
+    if whole is not None:
+        return whole
+    return info.count("HugePages_Total") * info.count("Hugepagesize")
+
+
+def mapped_files(info: MemInfo) -> tuple[int, int]:
+    """Return bounds of the page cache that processes have mapped: Mapped counts shmem too."""
+    mapped = info.count("Mapped")
+    return max(0, mapped - info.count("Shmem")), min(mapped, cache_bytes(info))
+
+
+def unmanaged_bytes(info: MemInfo) -> int:
+    """Return what MemTotal and MemFree count, but no zone has.
+
+    0 on an ordinary kernel. Some kernels of virtual machines count as free what a balloon or
+    the hypervisor keeps for the time being.
+    """
+    if not info.zones:
+        return 0
+    managed = sum(zone.managed_pages for zone in info.zones) * info.page_size
+    in_zones = sum(zone.free_pages for zone in info.zones) * info.page_size
+    missing = max(0, info.count("MemTotal") - managed)
+    beyond = info.count("MemFree") - in_zones
+    return missing if abs(beyond - missing) < abs(beyond) else 0
+
+
+class Reserve(NamedTuple):
+    """What is kept free, in bytes."""
+
+    min_bytes: int
+    """All zones' min watermarks: what only dying tasks and the kernel itself may use."""
+    low_bytes: int
+    high_bytes: int
+    total_bytes: int
+    """totalreserve_pages: high watermarks and lowmem protection; MemAvailable leaves it out."""
+
+
+def reserve(info: MemInfo) -> Reserve | None:
+    """Return the watermarks and the reserve; None where there is no zoneinfo."""
+    if not info.zones:
+        return None
+    page = info.page_size
+    total = sum(min(zone.managed_pages, _kept_pages(zone)) for zone in info.zones)
+    return Reserve(
+        sum(zone.min_pages for zone in info.zones) * page,
+        sum(zone.low_pages for zone in info.zones) * page,
+        sum(zone.high_pages for zone in info.zones) * page,
+        total * page,
+    )
+
+
+def _kept_pages(zone: Zone) -> int:
+    # Raised watermarks don't count: totalreserve_pages is computed when they are set.
+    return max(zone.protection_pages, default=0) + zone.high_pages - zone.boost_pages
+
+
+class Step(NamedTuple):
+    """One step from the old estimate to MemAvailable, in bytes."""
+
+    name: str
+    size: int
+
+
+def from_old_estimate(info: MemInfo) -> tuple[Step, ...] | None:
+    """Return the steps from free + buffers + cached to MemAvailable; they sum to it.
+
+    Source: si_mem_available(), since d02bd27bd33d ("mm/page_alloc.c: calculate 'available'
+    memory in a separate function") (in v4.6). None where the kernel tells no MemAvailable
+    (before 3.14) or no zones.
+    """
+    kept, available = reserve(info), info.get("MemAvailable")
+    if kept is None or available is None:
+        return None
+    files = info.count("Active(file)") + info.count("Inactive(file)")
+    slab = info.get("KReclaimable")
+    slab = info.count("SReclaimable") if slab is None else slab
+    old = info.count("MemFree") + info.count("Buffers") + info.count("Cached")
+    steps = [
+        Step("free + buffers + cached, the old estimate", old),
+        Step("tmpfs and shared memory: cached, but no cache", -info.count("Shmem")),
+        Step("page cache that reclaim can't take", files - cache_bytes(info)),
+        Step("the reserve: high watermarks and lowmem protection", -kept.total_bytes),
+        Step("page cache left in use: half, at most the low watermark", -_half(info, files, kept)),
+        Step("reclaimable slab", slab),
+        Step("slab left in use: half, at most the low watermark", -_half(info, slab, kept)),
+    ]
+    rest = available - max(0, sum(step.size for step in steps))
+    if rest:
+        steps.append(Step("counters that moved meanwhile, or another kernel's formula", rest))
+    return (*steps, Step("MemAvailable", available))
+
+
+def _half(info: MemInfo, size: int, kept: Reserve) -> int:
+    """Return what the kernel leaves of a cache: half of it in whole pages, or less."""
+    return min(size // info.page_size // 2 * info.page_size, kept.low_bytes)
+
+
+class Dropped(NamedTuple):
+    """What writing to /proc/sys/vm/drop_caches could free, in bytes."""
+
+    cache_low: int
+    cache_high: int
+    dirty: int
+    """Not freed before it is written: sync(1) first."""
+    slab_high: int
+
+
+def drop_caches(info: MemInfo) -> Dropped:
+    """Bound what drop_caches frees: clean page cache that nobody maps, and unused slab.
+
+    Whether the mapped and the dirty pages are the same ones is unknown. Source:
+    invalidate_mapping_pages() and mapping_evict_folio() in mm/truncate.c.
+    """
+    files = info.count("Active(file)") + info.count("Inactive(file)")
+    dirty = min(files, info.count("Dirty") + info.count("Writeback"))
+    low, high = mapped_files(info)
+    slab = info.get("KReclaimable")
+    return Dropped(
+        max(0, files - dirty - high),
+        max(0, files - max(dirty, low)),
+        dirty,
+        info.count("SReclaimable") if slab is None else slab,
+    )
+
+
+class Overcommit(NamedTuple):
+    """The state of vm.overcommit_memory, in bytes."""
+
+    mode: int | None
+    limit: int | None
+    committed: int | None
+
+    @property
+    def left(self) -> int | None:
+        """What may still be promised; only mode 2 enforces it."""
+        if self.limit is None or self.committed is None:
+            return None
+        return self.limit - self.committed
+
+
+def overcommit(info: MemInfo, mode: int | None) -> Overcommit:
+    """Return what was promised to processes, and how much may be."""
+    return Overcommit(mode, info.get("CommitLimit"), info.get("Committed_AS"))

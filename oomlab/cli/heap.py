@@ -1,0 +1,79 @@
+"""``oomlab heap``: glibc's malloc in a process, walked from outside."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Format, OutputFormat, Proc, print_json, print_table, screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..output.strip import Glyphs
+
+_DEFAULT_COUNT = 5
+
+
+def heap(
+    process: Annotated[str, typer.Argument(metavar="PID|NAME", help="The process.")],
+    count: Annotated[
+        int, typer.Option("-n", "--number", min=0, help="How many arenas and holes.")
+    ] = _DEFAULT_COUNT,
+    most: Annotated[
+        str, typer.Option("--max", metavar="SIZE", help="Walk no more of a heap than this.")
+    ] = "16G",
+    form: OutputFormat = Format.table,
+    proc: Proc = None,
+) -> None:
+    """Walk a process's glibc heap: holes, top, what pins it.
+
+    The figures are those of mallinfo2(3) and malloc_stats(3). The process is neither stopped
+    nor traced. A NAME does for a PID where exactly one process has it.
+    """
+    from ..readers.heap import read_heap
+    from ..readers.procfs import PROC
+    from ..units import parse_size
+
+    most_bytes = parse_size(most)
+    root = proc or PROC
+    pid, name = _find(process, root)
+    one = read_heap(root, pid, most_bytes)
+    if form is Format.json:
+        from ..output.heap_document import heap_document
+
+        print_json(heap_document(one, pid, name))
+        return
+    from ..output import heap as output
+
+    if form is Format.table:
+        text = output.heap_text(one, f"{pid} ({name})", screen(), _glyphs(), count)
+        sys.stdout.write(text)
+    else:
+        print_table(output.arenas_table(one), form)
+
+
+def _find(process: str, root: Path) -> tuple[int, str]:
+    """Return a process's pid and name. Other processes are read only where a name was given."""
+    from ..readers.process_memory import process_name
+
+    if process.isascii() and process.isdecimal():
+        return int(process), process_name(root, int(process))
+    from ..analysis.whatif import find_task
+    from .options import load_source
+
+    task = find_task(load_source(None, root), process)
+    return task.pid, task.comm
+
+
+def _glyphs() -> Glyphs:
+    """Return characters that the terminal's encoding has."""
+    from ..output.strip import ASCII, BLOCKS
+
+    try:
+        "".join(BLOCKS).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return BLOCKS

@@ -1,0 +1,152 @@
+"""The two ends of a watch: where samples come from, and where views go."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import typer
+
+from ..analysis.growth.watching import View, Watch
+from ..errors import InputError
+from ..output.escape import printable
+from ..output.render import FORMATS, Screen, render_line, render_table
+from ..output.watch import watch_document, watch_table
+from ..readers.procfs import PROC
+from ..readers.samples import Recorder, read_samples
+from ..readers.sampling import Sampler
+from ..samples import Sample
+from .options import Format, screen
+from .terminal import Redrawn, is_smart
+
+_SIGTERM_STATUS = 128 + signal.SIGTERM
+
+
+def live_samples(
+    stack: ExitStack, watch: Watch, interval_seconds: float, proc: Path | None, record: Path | None
+) -> Iterator[Sample]:
+    """Yield samples of this machine at an interval, and record them if wanted."""
+    recorder = None
+    if record is not None:
+        recorder = Recorder(record)
+        stack.callback(recorder.close)
+    # Ended as any service is ended, the recording shall be whole.
+    signal.signal(signal.SIGTERM, _end)
+    return _sampled(Sampler(proc or PROC), watch, interval_seconds, recorder)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise typer.Exit(_SIGTERM_STATUS)
+
+
+def _sampled(
+    sampler: Sampler, watch: Watch, interval_seconds: float, recorder: Recorder | None
+) -> Iterator[Sample]:
+    due = time.monotonic()
+    while True:
+        sample = sampler.sample(watch.wanted())
+        if recorder is not None:
+            recorder.write(sample)
+        yield sample
+        # A sample that came late, or a machine that slept, puts off all that follow.
+        due = max(due + interval_seconds, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def replayed_samples(path: Path) -> Iterator[Sample]:
+    """Yield a recording's samples; what is damaged in it is told on stderr."""
+    return read_samples(path, _warn)
+
+
+def _warn(text: str) -> None:
+    print(f"oomlab: not read: {printable(text)}", file=sys.stderr)
+
+
+def views_of(
+    samples: Iterable[Sample], watch: Watch, selected: Collection[str], count: int | None
+) -> Iterator[View]:
+    """Yield the view after each sample, ``count`` at most, while a selected process lives.
+
+    Raises InputError where there is none of the selected at the first sample.
+    """
+    for sample in samples:
+        view = watch.feed(sample)
+        if selected and not view.rows:
+            if view.number == 1:
+                names = ", ".join(sorted(selected))
+                raise InputError(f"no process has the PID or name {names}")
+            yield view
+            return
+        yield view
+        if view.number == count:
+            return
+
+
+class Printer:
+    """Prints views: redrawn in place on a terminal, else one after another.
+
+    Of a replay as a table only the last view is printed: it is what had come to be known.
+    """
+
+    def __init__(self, form: Format | None, *, live: bool, evidence: bool) -> None:
+        on_terminal = sys.stdout.isatty()
+        self._form = form or (Format.table if on_terminal else Format.json)
+        self._evidence = evidence
+        self._screen: Screen = screen()
+        self._redrawn = Redrawn() if on_terminal and live and is_smart() else None
+        self._only_last = not live and self._form in (Format.table, Format.markdown)
+        self._last: View | None = None
+        self._number = 0
+        self._gaps: set[str] = set()
+
+    def __enter__(self) -> Printer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Print the last view of a replay, also of one that was interrupted."""
+        if self._only_last and self._last is not None:
+            self._print(self._last)
+
+    def show(self, view: View) -> None:
+        """Print a view, or keep it where a later one may take its place."""
+        self._last = view
+        if not self._only_last:
+            self._print(view)
+
+    def _print(self, view: View) -> None:
+        self._number += 1
+        self._tell_gaps(view)
+        if self._form is Format.json:
+            text = render_line(watch_document(view))
+        elif self._form is Format.csv:
+            text = FORMATS["csv"](watch_table(view, evidence=False, timed=True), Screen())
+            text = text if self._number == 1 else text.partition("\n")[2]
+        else:
+            self._screen = screen()
+            table = watch_table(view, evidence=self._evidence)
+            render = render_table if self._form is Format.table else FORMATS["markdown"]
+            text = render(table, self._screen)
+            if self._redrawn is not None and self._form is Format.table:
+                self._redrawn.show(text)
+                return
+            text = text if self._number == 1 else f"\n{text}"
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _tell_gaps(self, view: View) -> None:
+        """Say once on stderr what could not be read."""
+        for gap in view.sample.snapshot.gaps:
+            text = f"{gap.what}: {gap.why}"
+            if text not in self._gaps:
+                self._gaps.add(text)
+                _warn(str(gap))

@@ -1,0 +1,70 @@
+"""Words of another process's memory, through a function that reads bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+Read = Callable[[int, int], bytes]
+"""``read(address, size)``: the bytes from there on, fewer or none where nothing is mapped."""
+
+_BLOCK = 1 << 16
+_MAX_BLOCKS = 1024
+
+
+def as_words(data: bytes, pointer_bytes: int) -> memoryview[int]:
+    """Return the whole words of some bytes."""
+    whole = memoryview(data)[: len(data) // pointer_bytes * pointer_bytes]
+    return whole.cast("Q") if pointer_bytes == 8 else whole.cast("I")
+
+
+class Memory:
+    """Reads words of ``pointer_bytes``; small reads come from blocks kept until ``forget()``."""
+
+    def __init__(self, read: Read, pointer_bytes: int) -> None:
+        self.read = read
+        self.pointer_bytes = pointer_bytes
+        self.limit = 1 << (8 * pointer_bytes)
+        self._blocks: dict[int, bytes] = {}
+
+    def forget(self) -> None:
+        """Read anew from now on."""
+        self._blocks.clear()
+
+    def bytes_at(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes, or fewer where not so many are mapped."""
+        if not 0 <= address < self.limit:
+            return b""
+        number, offset = divmod(address, _BLOCK)
+        if offset + size <= _BLOCK:
+            found = self._block(number)[offset : offset + size]
+            if len(found) == size:
+                return found
+        return self.read(address, size)
+
+    def words(self, address: int, count: int) -> tuple[int, ...] | None:
+        """Return that many words, or None where not all are mapped."""
+        size = count * self.pointer_bytes
+        data = self.bytes_at(address, size)
+        return tuple(as_words(data, self.pointer_bytes)) if len(data) == size else None
+
+    def word(self, address: int) -> int | None:
+        """Return the word at an address, or None where none is mapped."""
+        found = self.words(address, 1)
+        return found[0] if found is not None else None
+
+    def numbers(
+        self, address: int, count: int, code: Literal["b", "H", "I"]
+    ) -> tuple[int, ...] | None:
+        """Return ``count`` numbers of another width: ``code`` as the struct module has it."""
+        size = count * {"b": 1, "H": 2, "I": 4}[code]
+        data = self.bytes_at(address, size)
+        return tuple(memoryview(data).cast(code)) if len(data) == size else None
+
+    def _block(self, number: int) -> bytes:
+        block = self._blocks.get(number)
+        if block is None:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.pop(next(iter(self._blocks)))
+            block = self._blocks[number] = self.read(number * _BLOCK, _BLOCK)
+        return block

@@ -1,0 +1,290 @@
+"""The listing of a cascade: each kill, what it gives back, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..analysis.cascade import Cascade, Kill
+from ..analysis.cgroups import described
+from ..analysis.freed import Freed
+from ..analysis.ranking import cautions
+from ..snapshot import Task
+from ..units import human
+from .documents import gap_entries, kernel_entry, scope_entry
+from .escape import printable
+from .ranking import named, rules_line
+from .tables import Column, Table
+
+SCHEMA = "oomlab.cascade/1"
+
+
+class KillRow(NamedTuple):
+    """One kill in the listing."""
+
+    kill: Kill
+    cascade: Cascade
+
+    def bytes_of(self, pages: int | None) -> int | None:
+        """Return pages in bytes, unknown as unknown."""
+        page = self.cascade.ranking.snapshot.machine.page_size
+        return None if pages is None else pages * page
+
+
+def kill_rows(cascade: Cascade) -> list[KillRow]:
+    """Return a row for each kill."""
+    return [KillRow(kill, cascade) for kill in cascade.kills]
+
+
+def cascade_table(
+    cascade: Cascade,
+    rows: Sequence[KillRow],
+    columns: Sequence[Column[KillRow]],
+    *,
+    free_bytes: int | None,
+    fixed: bool,
+) -> Table[KillRow]:
+    """Return the table of the kills between the answer and how it ends."""
+    marked = frozenset(i for i, row in enumerate(rows) if row.kill.protected)
+    hidden = len(cascade.kills) - len(rows)
+    footer = [f"and {hidden} more (-n {len(cascade.kills)})."] if hidden > 0 else []
+    return Table(
+        columns=columns,
+        rows=rows,
+        heading=_heading(cascade, free_bytes),
+        footer=footer + _ending(cascade),
+        marked=marked,
+        fixed=fixed,
+    )
+
+
+def _heading(cascade: Cascade, free_bytes: int | None) -> list[str]:
+    lines = [_answer(cascade, free_bytes), *_protected(cascade), rules_line(cascade.ranking)]
+    return lines + [f"Note: {caution}." for caution in cautions(cascade.ranking)]
+
+
+def _answer(cascade: Cascade, free_bytes: int | None) -> str:
+    path, kills = cascade.ranking.scope.memcg, cascade.kills
+    where = "memory" if path is None else f"{described(cascade.ranking.snapshot, path)}"
+    start = f"If {where} ran out{'' if path is None else ' of memory'} now, "
+    if cascade.end == "panics":
+        return f"{start}the kernel would panic (vm.panic_on_oom), not kill."
+    if not kills:
+        return f"{start}{_nobody(cascade)}."
+    freed = _freed_text(cascade, kills[-1].total)
+    more = f" and {len(kills) - 3} more" if len(kills) > 3 else ""
+    names = ", ".join(named(kill.victim) for kill in kills[:3]) + more
+    count = "1 kill" if len(kills) == 1 else f"{len(kills)} kills"
+    likely = "" if cascade.is_certain else ", as far as can be seen"
+    if free_bytes is None or cascade.end == "freed":
+        return f"{start}{count} would free {freed}: {names}{likely}."
+    wanted = f"not surely {human(free_bytes)}"
+    return f"{start}{count} would free {freed}, {wanted}: {names}{likely}."
+
+
+def _nobody(cascade: Cascade) -> str:
+    if cascade.end == "refused":
+        return "the kill would be refused, for a process at -17 shares the victim's memory"
+    panics = " and panic" if cascade.ranking.scope.memcg is None else ""
+    return f"the kernel would find nobody to kill{panics}"
+
+
+def _protected(cascade: Cascade) -> list[str]:
+    first = cascade.first_protected
+    if first is None:
+        return []
+    names = ", ".join(map(named, first.protected[:3]))
+    before = _freed_text(cascade, cascade.kills[first.number - 2].total) if first.number > 1 else ""
+    after = f", when {before} are free" if before else ""
+    return [f"Protected {names} dies in kill {first.number}{after}."]
+
+
+def _ending(cascade: Cascade) -> list[str]:
+    last = cascade.kills[-1] if cascade.kills else None
+    lines = []
+    if last is not None and last.total.shared_pages:
+        shared = _size(cascade, last.total.shared_pages)
+        lines.append(
+            f"Of the most that would be freed, {shared} are shared memory: it stays where another "
+            "process maps it or a file (tmpfs, System V) holds it."
+        )
+    if cascade.kills and cascade.end == "nobody":
+        after = "Then nobody is left whom the kernel may kill"
+        if cascade.ranking.scope.memcg is None:
+            lines.append(f"{after}: it would panic.")
+        else:
+            lines.append(f"{after}: requests for memory there would fail or wait.")
+    if cascade.kills and cascade.end == "refused":
+        lines.append("Then the kill would be refused again and again.")
+    return lines
+
+
+def _size(cascade: Cascade, pages: int | None) -> str:
+    page = cascade.ranking.snapshot.machine.page_size
+    return "?" if pages is None else human(pages * page)
+
+
+def _freed_text(cascade: Cascade, freed: Freed) -> str:
+    low, high = _size(cascade, freed.low_pages), _size(cascade, freed.high_pages)
+    return low if low == high else f"{low} to {high}"
+
+
+def cascade_document(cascade: Cascade, free_bytes: int | None) -> dict[str, Any]:
+    """Return the JSON document ``oomlab.cascade/1``."""
+    first = cascade.first_protected
+    return {
+        "schema": SCHEMA,
+        "kernel": kernel_entry(cascade.ranking),
+        "scope": scope_entry(cascade.ranking),
+        "cautions": cautions(cascade.ranking),
+        "free_bytes": free_bytes,
+        "end": cascade.end,
+        "certain": cascade.is_certain,
+        "first_protected_kill": None if first is None else first.number,
+        "kills": [_entry(row) for row in kill_rows(cascade)],
+        "gaps": gap_entries(cascade.ranking.snapshot),
+    }
+
+
+def _entry(row: KillRow) -> dict[str, Any]:
+    kill, chosen = row.kill, row.kill.choice.chosen
+    return {
+        "number": kill.number,
+        "pid": kill.victim.pid,
+        "comm": kill.victim.comm,
+        "oom_score_adj": kill.victim.oom_score_adj,
+        "chosen_pid": None if chosen is None else chosen.task.pid,
+        "badness": None if chosen is None else chosen.badness,
+        "killed": [_who(task) for task in kill.choice.killed],
+        "perhaps": [_who(task) for task in kill.choice.perhaps],
+        "possible": [_who(score.task) for score in kill.possible],
+        "protected": [_who(task) for task in kill.protected],
+        "why": list(kill.choice.why),
+        "freed": _freed_entry(row, kill.freed),
+        "total": _freed_entry(row, kill.total),
+    }
+
+
+def _who(task: Task) -> dict[str, Any]:
+    return {"pid": task.pid, "comm": task.comm}
+
+
+def _freed_entry(row: KillRow, freed: Freed) -> dict[str, Any]:
+    return {
+        "low_bytes": row.bytes_of(freed.low_pages),
+        "high_bytes": row.bytes_of(freed.high_pages),
+        "swap_low_bytes": row.bytes_of(freed.swap_low_pages),
+        "swap_high_bytes": row.bytes_of(freed.swap_high_pages),
+        "shared_bytes": row.bytes_of(freed.shared_pages),
+    }
+
+
+def _shown_badness(row: KillRow) -> str:
+    chosen = row.kill.choice.chosen
+    if chosen is None or chosen.badness is None:
+        return "?"
+    if row.cascade.ranking.era.facts.formula not in ("pages", "signed"):
+        return str(chosen.badness)
+    return _size(row.cascade, chosen.badness)
+
+
+def _notes(row: KillRow) -> str:
+    kill = row.kill
+    parts = []
+    if kill.protected:
+        parts.append(f"protected: {', '.join(printable(t.comm) for t in kill.protected[:3])}")
+    chosen = kill.choice.chosen
+    if chosen is not None and chosen.task.pid != kill.victim.pid:
+        parts.append(f"child of {named(chosen.task)}")
+    if len(kill.possible) > 1:
+        parts.append(f"or {len(kill.possible) - 1} others")
+    return "; ".join(parts)
+
+
+def _shown_with(row: KillRow) -> str:
+    others, perhaps = len(row.kill.choice.killed) - 1, len(row.kill.choice.perhaps)
+    return " ".join([f"+{others}"] * (others > 0) + [f"+{perhaps}?"] * (perhaps > 0))
+
+
+COLUMNS: tuple[Column[KillRow], ...] = (
+    Column(name="kill", header="KILL", help="which kill", value=lambda row: row.kill.number),
+    Column(
+        name="pid", header="PID", help="the process killed", value=lambda row: row.kill.victim.pid
+    ),
+    Column(
+        name="adj",
+        header="ADJ",
+        help="its oom_score_adj",
+        key="oom_score_adj",
+        value=lambda row: row.kill.victim.oom_score_adj,
+        keep=5,
+    ),
+    Column(
+        name="badness",
+        header="BADNESS",
+        help="what the kernel compared",
+        value=lambda row: (
+            None if row.kill.choice.chosen is None else row.kill.choice.chosen.badness
+        ),
+        show=_shown_badness,
+        keep=6,
+    ),
+    Column(
+        name="with",
+        header="WITH",
+        help="how many die with it (oom.group); ?: if they use its memory map",
+        value=lambda row: len(row.kill.choice.killed) - 1,
+        show=_shown_with,
+    ),
+    Column(
+        name="frees",
+        header="FREES",
+        help="anonymous memory, swap and page tables that it gives back",
+        key="freed_low_bytes",
+        value=lambda row: row.bytes_of(row.kill.freed.low_pages),
+        show=lambda row: _freed_text(row.cascade, row.kill.freed),
+    ),
+    Column(
+        name="most",
+        header="AT MOST",
+        help="the same at most",
+        key="freed_high_bytes",
+        value=lambda row: row.bytes_of(row.kill.freed.high_pages),
+        show=lambda row: _size(row.cascade, row.kill.freed.high_pages),
+    ),
+    Column(
+        name="total",
+        header="TOTAL",
+        help="with all kills before",
+        key="total_low_bytes",
+        value=lambda row: row.bytes_of(row.kill.total.low_pages),
+        show=lambda row: _freed_text(row.cascade, row.kill.total),
+    ),
+    Column(
+        name="name",
+        header="NAME",
+        help="its name (comm)",
+        value=lambda row: row.kill.victim.comm,
+        left=True,
+        flexible=True,
+    ),
+    Column(
+        name="note",
+        header="NOTE",
+        help="protected ones among the dead, the parent it dies for, doubts",
+        value=lambda row: _notes(row) or None,
+        show=_notes,
+        left=True,
+        flexible=True,
+    ),
+)
+
+
+def default_columns(rows: Sequence[KillRow]) -> list[Column[KillRow]]:
+    """Return the columns that a listing shows unless told otherwise."""
+    shown = {column.name for column in COLUMNS} - {"most"}
+    if not any(map(_shown_with, rows)):
+        shown.discard("with")
+    if not any(map(_notes, rows)):
+        shown.discard("note")
+    return [column for column in COLUMNS if column.name in shown]

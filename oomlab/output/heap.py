@@ -1,0 +1,332 @@
+"""A heap as text: what it consists of, its picture, what keeps it large, and advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..analysis.heap import (
+    InMemory,
+    Parts,
+    SizeClass,
+    advise,
+    histogram,
+    in_memory,
+    parts,
+    pin_words,
+    pins,
+)
+from ..glibc.heap import ArenaView, LargeHole, StretchView, Survey
+from ..units import human
+from .render import Screen, render_table
+from .strip import Glyphs, strip
+from .tables import Column, Table
+
+_MAX_COLUMNS = 120
+_STRIPS = 3
+_LEAST_HOLE = 64 << 10
+
+
+def _size(value: int | None) -> str:
+    return "?" if value is None else human(value)
+
+
+class _Part(NamedTuple):
+    name: str
+    chunks: int | None
+    bytes: int
+    resident: int | None
+    note: str
+
+
+def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int) -> str:
+    """Return the whole story of one heap, with ``count`` holes and arenas at most."""
+    sections = [_answer(one, name, screen), _parts(one, screen)]
+    sections += [_strips(one, screen, glyphs), _pins(one, screen)]
+    if len(one.arenas) > 1:
+        sections.append(render_table(arenas_table(one, count), screen))
+    sections += [_holes(one, screen, count), _sizes(one, screen), _advice(one, screen)]
+    sections.append(_checks(one, screen))
+    return "\n".join(section for section in sections if section)
+
+
+def _lines(screen: Screen, *sentences: str) -> str:
+    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
+    return render_table(nothing, screen)
+
+
+def _answer(one: Survey, name: str, screen: Screen) -> str:
+    version = "glibc" + (f" {one.version[0]}.{one.version[1]}" if one.version else "")
+    arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
+    whole, total = parts(one), one.total
+    if whole is None or total is None:
+        return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+    taken = total.arena + total.hblkhd
+    used = whole.used_bytes + whole.mmapped_bytes
+    share = f" ({used / taken:.0%})" if taken else ""
+    lines = [
+        f"{name}: {version}, {arenas}; {human(taken)} taken from the system, "
+        f"{human(used)} in use{share}."
+    ]
+    resident = in_memory(one)
+    if resident is not None:
+        free = resident.holes + resident.top
+        lines.append(
+            f"Freed but still in memory: {human(free)}. malloc_trim(0) would give back "
+            f"{human(resident.trim)} now: {human(resident.trim_inside)} from holes, "
+            f"{human(resident.trim_top)} from the top."
+        )
+    return _lines(screen, *lines)
+
+
+def _parts(one: Survey, screen: Screen) -> str:
+    whole = parts(one)
+    if whole is None:
+        return ""
+    columns: list[Column[_Part]] = [
+        Column(name="what", header="WHAT", help="", value=lambda p: p.name, left=True),
+        Column(name="chunks", header="CHUNKS", help="", value=lambda p: p.chunks, show=_chunks),
+        Column(name="size", header="SIZE", help="", value=lambda p: human(p.bytes)),
+        Column(
+            name="resident",
+            header="IN MEMORY",
+            help="",
+            value=lambda p: p.resident,
+            show=lambda p: "" if p.resident is None else human(p.resident),
+        ),
+        Column(name="note", header="", help="", value=lambda p: p.note, left=True, flexible=True),
+    ]
+    return render_table(Table(columns=columns, rows=list(_rows(whole, in_memory(one)))), screen)
+
+
+def _chunks(part: _Part) -> str:
+    return "" if part.chunks is None else str(part.chunks)
+
+
+def _rows(whole: Parts, known: InMemory | None) -> Iterator[_Part]:
+    yield _Part("in use", whole.used_chunks, whole.used_bytes, None, "")
+    if whole.tcache_chunks:
+        note = "free, kept for their threads; mallinfo2 counts them as in use"
+        yield _Part("tcache", whole.tcache_chunks, whole.tcache_bytes, None, note)
+    yield _Part("malloc's own", None, whole.overhead_bytes, None, "mallinfo2 counts it as in use")
+    if whole.fast_chunks:
+        note = "free, not yet joined with their neighbours"
+        yield _Part("fastbins", whole.fast_chunks, whole.fast_bytes, None, note)
+    holes = known.holes if known else None
+    yield _Part("holes", whole.holes, whole.hole_bytes, holes, "free, between chunks in use")
+    top = known.top if known else None
+    yield _Part("top", None, whole.top_bytes, top, "free, at the end: it can shrink")
+    if whole.mmapped_chunks:
+        resident = known.mmapped if known else None
+        note = "in use; free() gives them back at once"
+        yield _Part("mmapped", whole.mmapped_chunks, whole.mmapped_bytes, resident, note)
+    size = whole.mmapped_bytes + whole.used_bytes + whole.tcache_bytes + whole.overhead_bytes
+    size += whole.fast_bytes + whole.hole_bytes + whole.top_bytes
+    yield _Part("all", None, size, known.arenas + known.mmapped if known else None, "")
+
+
+def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
+    columns = min(screen.columns or 80, _MAX_COLUMNS)
+    views = [(arena, view) for arena in one.arenas for view in arena.stretches]
+    largest = sorted(views, key=lambda pair: -_span(pair[1]))[:_STRIPS]
+    if not largest:
+        return ""
+    lines = []
+    for arena, view in largest:
+        what = "The main heap" if arena.is_main else f"Arena {arena.address:#x}"
+        incomplete = "" if view.complete else f", seen up to {view.walked_to:#x}"
+        lines.append(f"{what}: {human(_span(view))} from {view.stretch.start:#x}{incomplete}")
+        lines.append(strip(view, columns, glyphs))
+    if len(views) > len(largest):
+        rest = sum(_span(view) for _, view in views) - sum(_span(view) for _, view in largest)
+        lines.append(f"and {len(views) - len(largest)} more with {human(rest)} in all")
+    return _lines(screen, *lines, glyphs.legend())
+
+
+def _span(view: StretchView) -> int:
+    return view.stretch.end - view.stretch.start
+
+
+def _pins(one: Survey, screen: Screen) -> str:
+    held = pins(one)
+    return _lines(
+        screen,
+        *(
+            f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: "
+            f"{pin_words(one, arena, pin)}."
+            for arena, pin in held[:_STRIPS]
+        ),
+    )
+
+
+ARENA_COLUMNS: list[Column[ArenaView]] = [
+    Column(
+        name="arena",
+        header="ARENA",
+        help="address of its malloc_state",
+        key="address",
+        value=lambda a: f"{a.address:#x}",
+        show=lambda a: "main" if a.is_main else f"{a.address:#x}",
+        left=True,
+    ),
+    Column(name="threads", header="THREADS", help="attached", value=lambda a: a.threads, keep=3),
+    Column(name="heaps", header="HEAPS", help="mappings", value=lambda a: len(a.stretches), keep=1),
+    Column(
+        name="system",
+        header="SYSTEM",
+        help="arena of mallinfo2: taken from the system",
+        key="arena",
+        value=lambda a: a.info.arena if a.info else None,
+        show=lambda a: _size(a.info.arena if a.info else None),
+    ),
+    Column(
+        name="used",
+        header="IN USE",
+        help="uordblks of mallinfo2",
+        key="uordblks",
+        value=lambda a: a.info.uordblks if a.info else None,
+        show=lambda a: _size(a.info.uordblks if a.info else None),
+    ),
+    Column(
+        name="free",
+        header="FREE",
+        help="fordblks of mallinfo2",
+        key="fordblks",
+        value=lambda a: a.info.fordblks if a.info else None,
+        show=lambda a: _size(a.info.fordblks if a.info else None),
+    ),
+    Column(
+        name="ordblks",
+        header="HOLES",
+        help="ordblks of mallinfo2 without the top",
+        key="ordblks",
+        value=lambda a: a.info.ordblks if a.info else None,
+        show=lambda a: str(a.info.ordblks - 1) if a.info else "?",
+    ),
+    Column(
+        name="fastbins",
+        header="FASTBINS",
+        help="fsmblks of mallinfo2",
+        key="fsmblks",
+        value=lambda a: a.info.fsmblks if a.info else None,
+        show=lambda a: _size(a.info.fsmblks if a.info else None),
+        keep=2,
+    ),
+    Column(
+        name="tcache",
+        header="TCACHE",
+        help="bytes in the threads' caches",
+        key="tcache_bytes",
+        value=lambda a: a.tcache_bytes,
+        show=lambda a: human(a.tcache_bytes),
+        keep=4,
+    ),
+    Column(
+        name="top",
+        header="TOP",
+        help="the top chunk",
+        key="top_bytes",
+        value=lambda a: a.top_bytes,
+        show=lambda a: human(a.top_bytes),
+    ),
+    Column(
+        name="resident",
+        header="IN MEMORY",
+        help="of all its memory",
+        key="resident_bytes",
+        value=lambda a: a.resident.arena if a.resident else None,
+        show=lambda a: _size(a.resident.arena if a.resident else None),
+    ),
+]
+
+
+def arenas_table(one: Survey, count: int | None = None) -> Table[ArenaView]:
+    """Return the arenas, main_arena first, then the largest."""
+    rest = sorted(one.arenas[1:], key=lambda arena: -(arena.info.arena if arena.info else 0))
+    rows = [one.arenas[0], *rest]
+    shown = rows if count is None else rows[: count + 1]
+    footer = (
+        [f"and {len(rows) - len(shown)} more (-n shows more)"] if len(shown) < len(rows) else []
+    )
+    return Table(columns=ARENA_COLUMNS, rows=shown, footer=footer)
+
+
+def _holes(one: Survey, screen: Screen, count: int) -> str:
+    holes = [
+        (view, hole)
+        for arena in one.arenas
+        for view in arena.stretches
+        for hole in view.holes
+        if hole.size >= _LEAST_HOLE
+    ]
+    holes.sort(key=lambda pair: -pair[1].size)
+    columns: list[Column[tuple[StretchView, LargeHole]]] = [
+        Column(
+            name="heap",
+            header="HEAP",
+            help="",
+            value=lambda p: f"{p[0].stretch.start:#x}",
+            left=True,
+            keep=1,
+        ),
+        Column(
+            name="offset",
+            header="OFFSET",
+            help="",
+            value=lambda p: f"{p[1].address - p[0].stretch.start:#x}",
+        ),
+        Column(name="hole", header="HOLE", help="", value=lambda p: human(p[1].size)),
+        Column(
+            name="resident",
+            header="IN MEMORY",
+            help="",
+            value=lambda p: (
+                None if p[1].returned_bytes is None else human(p[1].size - p[1].returned_bytes)
+            ),
+        ),
+        Column(
+            name="next", header="UNDER A CHUNK OF", help="", value=lambda p: human(p[1].next_size)
+        ),
+        Column(
+            name="above", header="IN USE ABOVE", help="", value=lambda p: human(p[1].used_above)
+        ),
+    ]
+    if not holes or count == 0:
+        return ""
+    return render_table(
+        Table(columns=columns, rows=holes[:count], heading=["The largest holes:"]), screen
+    )
+
+
+def _sizes(one: Survey, screen: Screen) -> str:
+    rows = histogram(one)
+    columns: list[Column[SizeClass]] = [
+        Column(
+            name="size",
+            header="CHUNKS OF",
+            help="",
+            value=lambda c: f"{human(c.low)} to {human(c.high)}",
+            left=True,
+        ),
+        Column(name="used", header="IN USE", help="", value=lambda c: c.used_chunks),
+        Column(name="used_bytes", header="BYTES", help="", value=lambda c: human(c.used_bytes)),
+        Column(name="free", header="HOLES", help="", value=lambda c: c.free_chunks),
+        Column(name="free_bytes", header="BYTES", help="", value=lambda c: human(c.free_bytes)),
+    ]
+    return render_table(Table(columns=columns, rows=rows), screen) if rows else ""
+
+
+def _advice(one: Survey, screen: Screen) -> str:
+    return _lines(screen, *(f"{item.name}: {item.because}. {item.do}." for item in advise(one)))
+
+
+def _checks(one: Survey, screen: Screen) -> str:
+    wrong = [check for check in one.checks if not check.holds]
+    if not wrong:
+        return _lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
+    return _lines(
+        screen,
+        f"{len(one.checks) - len(wrong)} of {len(one.checks)} checks hold; read "
+        f"{one.attempts} time{'s' if one.attempts > 1 else ''}; not so:",
+        *(f"- {check.what}" for check in wrong),
+    )

@@ -1,0 +1,255 @@
+"""The machine's memory from the OOM killer's side, as text and as ``oomlab.system/1``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..analysis.room import machine_room
+from ..analysis.system import (
+    REMAINDER,
+    Use,
+    drop_caches,
+    from_old_estimate,
+    mapped_files,
+    overcommit,
+    reserve,
+    unmanaged_bytes,
+    uses,
+)
+from ..meminfo import MemInfo
+from ..snapshot import Machine
+from ..units import human
+from .bars import bar
+from .render import Screen, render_table
+from .tables import Column, Table
+
+SYSTEM_SCHEMA = "oomlab.system/1"
+_BAR = 24
+_RECLAIM = {"yes": "yes", "no": "no", "swap": "to swap", "part": "in part"}
+_MODES = {
+    0: "0, by heuristic: only a single request beyond RAM and swap is refused",
+    1: "1, always: nothing is refused, the OOM killer is the only limit",
+    2: "2, never: beyond CommitLimit requests fail with ENOMEM before anybody is killed",
+}
+
+
+class System(NamedTuple):
+    """What the command shows: the machine and its counters."""
+
+    machine: Machine
+    info: MemInfo
+
+    @property
+    def headroom(self) -> int | None:
+        """Bytes until the OOM killer comes, at most."""
+        pages = machine_room(self.machine).headroom_pages
+        return None if pages is None else pages * self.machine.page_size
+
+    @property
+    def can_swap(self) -> bool:
+        """Whether anonymous memory can still go to swap."""
+        return self.info.count("SwapFree") > 0
+
+
+def uses_table(system: System, *, bars: bool = False) -> Table[Use]:
+    """Return the parts of MemTotal, for people with a bar each."""
+    info, can_swap = system.info, system.can_swap
+    most = info.count("MemTotal")
+    columns: tuple[Column[Use], ...] = (
+        Column(name="part", header="PART", help="what for", value=lambda u: u.name, left=True),
+        Column(name="size", header="SIZE", key="size_bytes", help="", value=lambda u: u.size,
+               show=lambda u: human(u.size)),
+        Column(name="reclaim", header="RECLAIM", help="whether the kernel gets it back",
+               value=lambda u: _reclaim(u, can_swap), left=True),
+        Column(name="bar", header="", help="", value=lambda u: bar(u.size, most, _BAR), left=True,
+               keep=2),
+        Column(name="counter", header="COUNTER", help="", value=lambda u: u.note, left=True,
+               keep=1, flexible=True),
+    )  # fmt: skip
+    shown = [use for use in uses(info) if use.size or use.key in _ALWAYS]
+    heading = f"What {human(most)} of RAM (MemTotal) is used for:"
+    listed = [column for column in columns if bars or column.name != "bar"]
+    return Table(columns=listed, rows=shown, heading=(heading,))
+
+
+_ALWAYS = ("free", "anon", "shmem", "cache", REMAINDER)
+
+
+def _reclaim(use: Use, can_swap: bool) -> str:
+    if use.reclaim == "swap":
+        return "to swap" if can_swap else "no (no swap)"
+    return _RECLAIM[use.reclaim]
+
+
+def system_text(system: System, screen: Screen) -> str:
+    """Return the whole picture: the answer first."""
+    answer = [_answer(system), *_pressure(system), *_cautions(system)]
+    parts = [_lines(screen, answer), render_table(uses_table(system, bars=True), screen)]
+    parts += [_lines(screen, list(lines)) for lines in _sections(system)]
+    return "\n".join(part for part in parts if part)
+
+
+def _lines(screen: Screen, sentences: list[str]) -> str:
+    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
+    return render_table(nothing, screen) if sentences else ""
+
+
+def _answer(system: System) -> str:
+    left = system.headroom
+    swap = system.info.count("SwapFree")
+    if left is None:
+        return "How far the OOM killer is can't be known: meminfo does not tell MemAvailable."
+    parts = f"MemAvailable {human(left - swap)} + free swap {human(swap)}"
+    return f"At most {human(left)} can still be used before the OOM killer comes: {parts}."
+
+
+def _pressure(system: System) -> list[str]:
+    pressure = system.machine.pressure
+    if pressure is None or pressure.some_avg10_percent is None:
+        return []
+    some, full = pressure.some_avg10_percent, pressure.full_avg10_percent
+    return [
+        f"In the last 10 s tasks waited for memory {some:g}% of the time (all of them {full:g}%)."
+    ]
+
+
+def _cautions(system: System) -> list[str]:
+    apart = unmanaged_bytes(system.info)
+    if not apart:
+        return []
+    return [
+        f"Note: MemTotal and MemFree count {human(apart)} that no zone has: what a balloon or the "
+        "hypervisor keeps. Whether it comes back in time is not the kernel's to say."
+    ]
+
+
+def _sections(system: System) -> Iterator[Iterator[str]]:
+    yield _details(system.info)
+    yield _reserve(system.info)
+    yield _available(system.info)
+    yield _overcommit(system)
+    yield _drop(system.info)
+
+
+def _details(info: MemInfo) -> Iterator[str]:
+    low, high = mapped_files(info)
+    if high:
+        shown = human(high) if low == high else f"{human(low)} to {human(high)}"
+        yield f"Of the page cache, {shown} is mapped by processes: it goes last."
+    for name, text in (
+        ("Unevictable", "is held where it is (mlock, ramfs, locked shared memory)"),
+        ("AnonHugePages", "of the anonymous memory is in transparent huge pages"),
+        ("SwapCached", "is in memory and in swap too; most of it is counted as anonymous memory"),
+    ):
+        if info.count(name):
+            yield f"{human(info.count(name))} {text}."
+    if info.count("HugePages_Total"):
+        yield (
+            f"Huge pages set aside: {info.count('HugePages_Total')}, of which "
+            f"{info.count('HugePages_Free')} are free and useful to nobody else."
+        )
+    yield from _compressed(info)
+
+
+def _compressed(info: MemInfo) -> Iterator[str]:
+    for zram in info.zrams:
+        yield (
+            f"{zram.name} holds {human(zram.original_bytes)} in {human(zram.used_bytes)} of RAM "
+            f"(size {human(zram.disk_bytes)}): swap on it counts in totalpages, yet needs RAM."
+        )
+    if info.count("Zswapped"):
+        held, used = human(info.count("Zswapped")), human(info.count("Zswap"))
+        yield f"zswap holds {held} of swapped pages in {used} of RAM."
+    elif info.zswap_enabled:
+        yield "zswap is on, and empty."
+
+
+def _reserve(info: MemInfo) -> Iterator[str]:
+    kept = reserve(info)
+    if kept is None:
+        return
+    yield (
+        f"Reserve: the watermarks are min {human(kept.min_bytes)}, low {human(kept.low_bytes)}, "
+        f"high {human(kept.high_bytes)} (vm.min_free_kbytes, vm.watermark_scale_factor). Below low "
+        "kswapd reclaims; below min who asks must reclaim himself, and the killer comes when "
+        "that gets nothing."
+    )
+
+
+def _available(info: MemInfo) -> Iterator[str]:
+    steps = from_old_estimate(info)
+    if steps is None:
+        return
+    yield "Why MemAvailable is not free + buffers + cached:"
+    for step in steps:
+        yield f"  {human(step.size):>6}  {step.name}"
+
+
+def _overcommit(system: System) -> Iterator[str]:
+    state = overcommit(system.info, system.machine.overcommit_memory)
+    if state.committed is None:
+        return
+    mode = "unknown" if state.mode is None else _MODES.get(state.mode, str(state.mode))
+    yield f"Overcommit (vm.overcommit_memory) is {mode}."
+    text = f"Promised to processes: {human(state.committed)} (Committed_AS)"
+    if state.limit is not None and state.mode == 2:
+        text += f"; {human(state.left or 0)} more until requests fail (CommitLimit)"
+    yield f"{text}."
+
+
+def _drop(info: MemInfo) -> Iterator[str]:
+    found = drop_caches(info)
+    low, high = human(found.cache_low), human(found.cache_high)
+    cache = low if low == high else f"{low} to {high}"
+    yield (
+        f"drop_caches (not done here): 1 could free {cache} of clean page cache that nobody maps; "
+        f"2 also up to {human(found.slab_high)} of slab. The OOM killer comes only after reclaim "
+        "has tried the same, so it prevents no kill."
+    )
+    yield (
+        f"It can't free tmpfs and shared memory ({human(info.count('Shmem'))}), anonymous memory, "
+        f"what is mapped or locked, and {human(found.dirty)} that is dirty (sync first)."
+    )
+
+
+def system_document(system: System) -> dict[str, Any]:
+    """Return the JSON document: bytes throughout."""
+    info = system.info
+    kept, state, dropped = (
+        reserve(info),
+        overcommit(info, system.machine.overcommit_memory),
+        drop_caches(info),
+    )
+    low, high = mapped_files(info)
+    return {
+        "schema": SYSTEM_SCHEMA,
+        "total_bytes": info.count("MemTotal"),
+        "headroom_bytes": system.headroom,
+        "available_bytes": info.get("MemAvailable"),
+        "swap_total_bytes": info.get("SwapTotal"),
+        "swap_free_bytes": info.get("SwapFree"),
+        "parts": [
+            {"part": use.key, "bytes": use.size, "reclaim": use.reclaim} for use in uses(info)
+        ],
+        "mapped_cache_bytes": {"low": low, "high": high},
+        "unevictable_bytes": info.get("Unevictable"),
+        "reserve": None if kept is None else kept._asdict(),
+        "available_steps": [
+            {"step": step.name, "bytes": step.size} for step in from_old_estimate(info) or ()
+        ],
+        "overcommit": {
+            "mode": state.mode,
+            "limit_bytes": state.limit,
+            "committed_bytes": state.committed,
+        },
+        "drop_caches": {
+            "cache_low_bytes": dropped.cache_low,
+            "cache_high_bytes": dropped.cache_high,
+            "dirty_bytes": dropped.dirty,
+            "slab_high_bytes": dropped.slab_high,
+        },
+        "zram": [zram._asdict() for zram in info.zrams],
+        "zswap_enabled": info.zswap_enabled,
+        "counters": dict(info.counters),
+    }

@@ -1,0 +1,146 @@
+"""Look at a machine again and again, cheaply: read anew only what has changed.
+
+A process that did nothing since the last sample shows the very same /proc/PID/stat, and one that
+only computed shows the same size and fault counts: for both the one small file is enough.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import SourceError
+from ..samples import Faults, Identity, Sample, identity
+from ..snapshot import Snapshot, Task, scan_order_key
+from .files import open_directory
+from .kinds import read_kinds
+from .machine import read_machine
+from .procfs import PROC, ProcScan
+from .sizes import list_processes, scan_sizes
+
+_READ_SIZE = 4096
+_TURNS = 30
+"""Every process is read in full once in so many samples: a setting may have changed unseen."""
+
+_Marks = tuple[bytes, bytes, bytes, bytes]
+"""Start time, RSS, minor and major faults as stat prints them."""
+
+
+class _Known(NamedTuple):
+    """A process as it was seen last."""
+
+    stat: bytes
+    marks: _Marks
+    task: Task
+    who: Identity
+    faults: Faults
+
+
+class Sampler:
+    """Samples one machine and remembers what need not be read again."""
+
+    def __init__(self, root: Path = PROC) -> None:
+        self._root = root
+        self._known: dict[str, _Known] = {}
+        self._number = 0
+        self._boot_id = _read_boot_id(root)
+
+    def sample(self, wanted: Collection[int] = ()) -> Sample:
+        """Return the machine as it is now, with the kinds of memory of the pids ``wanted``.
+
+        Raises SourceError where there is no /proc.
+        """
+        machine, gaps = read_machine(self._root)
+        seconds = time.monotonic()
+        scan = ProcScan(self._root, page_size=machine.page_size)
+        self._known = self._read_processes(scan, machine.page_size)
+        self._number += 1
+        tasks = sorted((known.task for known in self._known.values()), key=scan_order_key)
+        if machine.swapped_out_pages == 0 and any(task.swap_pages for task in tasks):
+            machine = machine._replace(swapped_out_pages=None)
+        snapshot = Snapshot(
+            machine=machine,
+            tasks=tuple(tasks),
+            taken_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            source=str(self._root),
+            gaps=(*gaps, *scan.gaps()),
+        )
+        kinds = {}
+        for pid in wanted:
+            known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
+            if known is not None and found is not None:
+                kinds[known.who] = found
+        return Sample(
+            seconds=seconds,
+            snapshot=snapshot,
+            boot_id=self._boot_id,
+            faults={known.who: known.faults for known in self._known.values()},
+            kinds=kinds,
+        )
+
+    def _read_processes(self, scan: ProcScan, page_size: int) -> dict[str, _Known]:
+        """Return all processes; those that changed, are new or whose turn it is are read anew."""
+        try:
+            names, hidden = list_processes(str(self._root))
+        except OSError as error:
+            raise SourceError(f"{self._root}: {error.strerror}") from error
+        scan.note_hidden(hidden)
+        found: dict[str, _Known] = {}
+        anew: dict[str, tuple[bytes, _Marks]] = {}
+        with open_directory(self._root) as root_fd:
+            for name in names:
+                stat = _read_stat(root_fd, name)
+                if not stat:
+                    continue
+                known = self._known.get(name)
+                its_turn = (self._number + int(name)) % _TURNS == 0
+                if known is not None and not its_turn and known.stat == stat:
+                    found[name] = known
+                    continue
+                marks = _marks(stat)
+                if known is not None and not its_turn and known.marks == marks:
+                    found[name] = known._replace(stat=stat)
+                else:
+                    anew[name] = stat, marks
+            rows, unusual = scan_sizes(root_fd, list(anew), page_size)
+        tasks = [Task(*row) for row in rows] + scan.read_some(unusual)
+        for task in tasks:
+            name = str(task.pid)
+            stat, marks = anew[name]
+            faults = Faults(int(marks[2]), int(marks[3]))
+            found[name] = _Known(stat, marks, task, identity(task), faults)
+        return found
+
+
+def _read_stat(root_fd: int, name: str) -> bytes | None:
+    """Return a process's stat, None where it has ended or is hidden."""
+    try:
+        file = os.open(f"{name}/stat", os.O_RDONLY, dir_fd=root_fd)
+    except OSError:
+        return None
+    try:
+        return os.read(file, _READ_SIZE)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _marks(stat: bytes) -> _Marks:
+    """Return what shows a change of size. Raises SourceError where stat is not proc(5)'s."""
+    words = stat[stat.rindex(b")") + 2 :].split(None, 22)
+    try:
+        return words[19], words[21], words[7], words[9]
+    except IndexError as error:
+        raise SourceError(f"stat is not as proc(5) describes it: {stat[:80]!r}") from error
+
+
+def _read_boot_id(root: Path) -> str:
+    try:
+        return (root / "sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""

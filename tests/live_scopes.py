@@ -1,0 +1,301 @@
+"""Random nested memory cgroups run out of memory for real; the kernel judges scopes and cascades.
+
+    python -m tests.live_scopes                 # 60 scenarios, about two minutes
+    python -m tests.live_scopes --seed 7 -n 200
+
+Each scenario makes a tree of cgroups, some with limits of their own, and fills it with processes
+that hold memory of several kinds at several values of oom_score_adj. One of them writes a file on
+tmpfs, which is charged to its cgroup and counts in nobody's badness, until the killer has come
+several times. Before the first kill oomlab says where memory will run out first, who will die one
+after the other, and what each death gives back; the kernel's log says what happened.
+
+It needs root, a writable hierarchy of the memory controller, and the kernel's log. The exit status
+is 1 where the kernel did anything else than was said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from holders import Holder, can_lower_adj, holder
+
+from oomlab.analysis.cascade import Cascade, cascade
+from oomlab.analysis.ranking import rank
+from oomlab.analysis.scopes import OomScope, find_scopes
+from oomlab.readers.cgroupfs import find_memory_mount
+from oomlab.readers.load import load, with_memcgs
+from oomlab.readers.procfs import PROC
+from oomlab.snapshot import Snapshot
+
+MIB = 1 << 20
+PAGE = os.sysconf("SC_PAGE_SIZE")
+STEP = MIB // 4
+SHM = Path("/dev/shm")
+KILLS = 3
+_KILL = re.compile(r"Memory cgroup out of memory: Killed process (\d+) ")
+_PLACE = re.compile(
+    r"oom-kill:constraint=CONSTRAINT_MEMCG,.*,oom_memcg=([^,]+),.*,pid=(\d+),uid=\d+$", re.M
+)
+_STOCK_BYTES = 64 * PAGE * (os.cpu_count() or 1)
+"""Each CPU keeps up to 64 pages of a cgroup charged in advance (MEMCG_CHARGE_BATCH)."""
+_KERNEL_BYTES = 512 * 1024
+"""What a process is charged for beside its own pages: stack, mm, files, at most."""
+
+
+class UnableError(Exception):
+    """This machine can't play the scenarios; the message says why."""
+
+
+@dataclass
+class Tree:
+    """The cgroups of one scenario, the top first."""
+
+    top: Path
+    root: str
+    version: int
+    names: list[str] = field(default_factory=list)
+
+    def directory(self, name: str) -> Path:
+        return self.top / name if name else self.top
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}" if name else self.root
+
+    def limit(self, name: str, size: int) -> None:
+        file = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
+        (self.directory(name) / file).write_text(str(size))
+
+    def usage(self, name: str) -> int:
+        file = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
+        return int((self.directory(name) / file).read_text())
+
+
+class Outcome(NamedTuple):
+    """What was said, and what the kernel did."""
+
+    first_said: str
+    first_was: set[str]
+    said: list[int]
+    was: list[int]
+    tied: bool
+    freed: list[tuple[int, int, int]]
+    """Bytes that each single death gave back: at least, measured, at most."""
+
+    @property
+    def agrees(self) -> bool:
+        same = self.tied or self.said[: len(self.was)] == self.was
+        place = self.first_was <= {self.first_said}
+        return same and place and all(low <= seen <= high for low, seen, high in self.freed)
+
+
+@contextmanager
+def tree(names: list[str]) -> Iterator[Tree]:
+    """Make a tree of memory cgroups and take it away again. Raises UnableError."""
+    mount = find_memory_mount(PROC)
+    if os.geteuid() != 0 or mount is None:
+        raise UnableError("making memory cgroups needs root and a mounted hierarchy")
+    if not SHM.is_dir():
+        raise UnableError("no tmpfs at /dev/shm to fill")
+    name = f"oomlab-scopes-{os.getpid()}"
+    top = mount.directory / name
+    version = 1 if (mount.directory / "memory.limit_in_bytes").exists() else 2
+    try:
+        top.mkdir()
+    except OSError as error:
+        raise UnableError(
+            f"no cgroup can be made below {mount.directory}: {error.strerror}"
+        ) from error
+    made = Tree(top, f"{mount.root.rstrip('/')}/{name}", version, names)
+    try:
+        if version == 2 and not (top / "memory.max").exists():
+            raise UnableError("the memory controller is not enabled for cgroups below the top")
+        for below in names:
+            made.directory(below).mkdir(parents=True, exist_ok=True)
+            if version == 2:
+                (made.directory(below).parent / "cgroup.subtree_control").write_text("+memory")
+        yield made
+    finally:
+        for directory in sorted(top.rglob("*"), reverse=True):
+            if directory.is_dir():
+                _remove(directory)
+        _remove(top)
+
+
+def _remove(directory: Path) -> None:
+    for _ in range(300):  # its members are gone, but their memory is let go a little later
+        try:
+            directory.rmdir()
+            return
+        except OSError:
+            time.sleep(0.02)
+
+
+def killed_of(pids: set[int]) -> tuple[list[int], set[str]]:
+    """Return which of these processes were killed, in order, and at whose limit.
+
+    The kernel prints every kill, but of the longer reports only ten in five seconds.
+    """
+    found = subprocess.run(["dmesg"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise UnableError(f"the kernel's log can't be read: {found.stderr.strip()}")
+    kills = [int(pid) for pid in _KILL.findall(found.stdout) if int(pid) in pids]
+    # A pid may have been another's long ago: the last line of each is ours.
+    order = [pid for n, pid in enumerate(kills) if pid not in kills[n + 1 :]]
+    top = f"oomlab-scopes-{os.getpid()}"
+    places = {place for place, pid in _PLACE.findall(found.stdout)
+              if int(pid) in pids and top in place}  # fmt: skip
+    return order, places
+
+
+def play(seed: int) -> Outcome:
+    """Play one scenario. Raises UnableError where this machine can't."""
+    chance = random.Random(seed)
+    lowest = -900 if can_lower_adj() else 0
+    leaves = chance.choice([["a"], ["a", "b"], ["a/x", "a/y", "b"], ["a/x/deep", "b", "c"]])
+    places = [leaves[0], *(chance.choice(leaves) for _ in range(chance.randint(3, 6)))]
+    people = [
+        (
+            chance.choice(["anon", "anon", "anon", "shmem"]),
+            chance.randint(2, 20) * MIB,
+            chance.choice([0, 0, 0, chance.randint(lowest, 300), chance.randint(0, 1000)]),
+        )
+        for _ in places
+    ]
+    if not any(place == leaves[0] for place in places[1:]):
+        places[1] = leaves[0]
+    held = {name: sum(size + 12 * MIB for (_, size, _), place in zip(people, places, strict=True)
+                      if place == name or place.startswith(f"{name}/"))
+            for name in ("a", *leaves)}  # fmt: skip
+    path = SHM / f"oomlab-scopes-{os.getpid()}"
+    with tree(sorted({*leaves, "a"})) as made, ExitStack() as stack:
+        whole = sum(size + 12 * MIB for _, size, _ in people) + 16 * MIB
+        made.limit("", whole + chance.randint(2, 20) * MIB)
+        for name in {"a", *leaves}:
+            if chance.random() < 0.6:
+                made.limit(name, held[name] + chance.randint(16, 48) * MIB)
+        stack.callback(path.unlink, missing_ok=True)
+        procs = [made.directory(place) / "cgroup.procs" for place in places]
+        processes = [
+            stack.enter_context(holder(*one, where))
+            for one, where in zip(people, procs, strict=True)
+        ]
+        writer = stack.enter_context(holder("anon", 0, 0, procs[0]))
+        return _run(made, processes, writer, path, places[0])
+
+
+def members(made: Tree) -> Snapshot:
+    """Return this machine with the scenario's cgroups alone."""
+    snapshot = with_memcgs(load(details=("cgroup", "oom_score")))
+    memcgs = tuple(m for m in snapshot.memcgs or () if m.path.startswith(made.root))
+    return type(snapshot)(machine=snapshot.machine, tasks=snapshot.tasks, memcgs=memcgs)
+
+
+def _run(made: Tree, people: list[Holder], writer: Holder, path: Path, place: str) -> Outcome:
+    snapshot = members(made)
+    scopes = {scope.path: scope for scope in find_scopes(snapshot, every=True)}
+    where = scopes[made.path(place)]
+    first = where.first if where.first is not None else made.path(place)
+    said = cascade(rank(snapshot, memcg=first), most=len(people) + 1)
+    tied = any(len(kill.possible) > 1 for kill in said.kills)
+    inside = {kill.victim.pid for kill in said.kills} - {writer.pid}
+    killed_of(inside)  # says at once where the log can't be read
+    freed = _fill(made, scopes, people, writer, path, first, said, len(inside))
+    was, places = killed_of({process.pid for process in people})
+    order = [kill.victim.pid for kill in said.kills if kill.victim.pid != writer.pid]
+    return Outcome(first, places, order, was, tied, freed)
+
+
+def _fill(
+    made: Tree,
+    scopes: dict[str | None, OomScope],
+    people: list[Holder],
+    writer: Holder,
+    path: Path,
+    first: str,
+    said: Cascade,
+    wanted: int,
+) -> list[tuple[int, int, int]]:
+    """Write until enough are dead; measure what each single death gives back."""
+    name = first.removeprefix(made.root).lstrip("/")
+    freed: list[tuple[int, int, int]] = []
+    room = (scopes[first].room.headroom_pages or 0) * PAGE
+    _write(writer, path, max(0, room - 8 * STEP) // STEP * STEP)
+    known = {process.pid for process in people}
+    sizes = {kill.victim.pid: kill.freed for kill in said.kills}
+    for _ in range(4000):
+        usage, alive = made.usage(name), {p.pid for p in people if p.poll() is None}
+        if len(known - alive) >= wanted or not _write(writer, path, STEP):
+            return freed
+        _settle(made, name)
+        gone = alive - {p.pid for p in people if p.poll() is None}
+        if len(gone) == 1:
+            one = sizes.get(gone.pop())
+            if one is not None and one.high_pages is not None:
+                seen = usage + STEP - made.usage(name)
+                low, high = one.low_pages * PAGE, one.high_pages * PAGE + _KERNEL_BYTES
+                freed.append((low - _STOCK_BYTES, seen, high + _STOCK_BYTES))
+    raise AssertionError("memory never ran out")
+
+
+def _settle(made: Tree, name: str) -> None:
+    """Wait until the memory of whoever died is let go."""
+    last = made.usage(name)
+    for _ in range(100):
+        time.sleep(0.004)
+        now = made.usage(name)
+        if now == last:
+            return
+        last = now
+
+
+def _write(writer: Holder, path: Path, size: int) -> bool:
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    try:
+        writer.stdin.write(f"write {path} {size}\n")
+        writer.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return bool(writer.stdout.readline())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("-n", "--scenarios", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    wanted = parser.parse_args()
+    right = kills = longest = measured = 0
+    for seed in range(wanted.seed, wanted.seed + wanted.scenarios):
+        try:
+            outcome = play(seed)
+        except UnableError as why:
+            print(f"skipped: {why}")
+            return 0
+        right += outcome.agrees
+        kills += len(outcome.was)
+        longest += len(outcome.was) >= KILLS
+        measured += len(outcome.freed)
+        if not outcome.agrees:
+            print(f"DIFFERS, replay with --seed {seed} -n 1: {outcome}")
+    print(
+        f"{right} of {wanted.scenarios} scenarios as said ({kills} kills, {longest} scenarios with "
+        f"{KILLS} or more in a row, {measured} deaths measured)"
+    )
+    return 0 if right == wanted.scenarios else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
