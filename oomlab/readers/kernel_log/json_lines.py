@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
-_MESSAGE_KEYS = (
+MESSAGE_KEYS = (
     "MESSAGE", "message", "msg", "log", "textPayload", "_msg", "line", "body", "text", "content",
     "@message", "short_message",
 )  # fmt: skip
@@ -35,7 +36,7 @@ def read_json_line(line: str) -> Message | None:
         body = json.loads(line.rstrip(",] "))
     except (ValueError, RecursionError):
         return None
-    text = _find(body, _MESSAGE_KEYS)
+    text = _find(body, MESSAGE_KEYS)
     # Text that is not plain is written byte by byte.
     if isinstance(text, list) and all(isinstance(b, int) and 0 <= b < 256 for b in text):
         text = bytes(text).decode("utf-8", "surrogateescape")
@@ -47,6 +48,20 @@ def read_json_line(line: str) -> Message | None:
         None if time is None else str(time),
         host[:_MAX_HOST] if isinstance(host, str) else None,
     )
+
+
+_QUOTED = re.compile(r'[ \t]*(?:"([\w@]{1,64})" ?: ?)?(".*")[ \t,;+)]*')
+
+
+def read_quoted(line: str) -> tuple[str, str] | None:
+    """Return key (or nothing) and text of a line of pretty JSON, or of a program's source."""
+    if '"' not in line[:80] or (match := _QUOTED.fullmatch(line)) is None:
+        return None
+    try:
+        text = json.loads(match[2])
+    except ValueError:
+        return None
+    return match[1] or "", text
 
 
 def _find(body: Any, keys: tuple[str, ...], depth: int = _DEPTH) -> Any:

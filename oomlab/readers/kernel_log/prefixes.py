@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from .times import CLOCK, MONTH
 
-_ISO = rf"(?:[A-Z][a-z]{{2}} )?\d{{4}}-\d\d-\d\d[T ]{CLOCK}(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+_ISO = rf"\d{{4}}-\d\d-\d\d[T ]{CLOCK}(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:"
 
 PREFIXES: tuple[tuple[str, str], ...] = (
     # What a line begins with before its logger's own words: mail, containers, editors, servers.
     ("quote", r"(?:>[ ]?)+(?=.)"),
     ("compose", r"[\w.-]{1,64} +\| "),
+    ("sse", r"data: (?=\{)"),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
     (
         "kmsg",
-        r"(?P<kmsg>\d{1,4},\d+,(?P<usec>\d+),[^,;]{1,4}(?:,caller=(?P<kcaller>[TC]\d+))?[^;]{0,80};)",
+        r"\d{1,4},\d+,(?P<usec>\d+),[^,;]{1,4}(?:,caller=(?P<kcaller>[TC]\d+))?[^;]{0,80};",
     ),
     (
         "rfc5424",
@@ -31,15 +32,17 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("level", r"<\d{1,3}>"),
     (
         "facility",
-        r"(?:kern|user|daemon|syslog) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: ",
+        r"(?:kern|user|daemon|syslog)(?: *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: |\.\w{3,7} +)",
     ),
     ("cri", r"(?:stdout|stderr) [FP] "),
-    ("iso", rf"\[?(?P<iso>{_ISO})\]?[:,]?[ \t]*"),
+    # GitLab puts a stream's number and letter between its time and the line.
+    ("iso", rf"\[?(?:[A-Z][a-z]{{2}} )?(?P<iso>{_ISO})\]?[:,]?[ \t]*(?:\d\d[OE][ +])?"),
     (
         "short",
-        rf"(?P<short>(?:\d{{4}} )?{MONTH} [ \d]\d (?:\d{{4}} )?{CLOCK}(?: \d{{4}})?(?: [A-Z]{{3,4}})?)[ \t]+",
+        rf"(?:[A-Z][a-z]{{2}} )?(?P<short>(?:\d{{4}} )?{MONTH} [ \d]\d (?:\d{{4}} )?{CLOCK}(?: \d{{4}})?(?: [A-Z]{{3,4}})?)[ \t]+",
     ),
     ("unix", r"(?P<unix>1\d{9}\.\d{3,9}) "),
+    ("epoch", r"(?P<epoch>1\d{12})[,\t ] ?"),
     ("human", rf"\[(?P<human>[^\[\]]{{2,28}}? {CLOCK} (?:[A-Z]{{2,5}} )?\d{{4}})\] ?"),
     ("delta", r"\[ *\+\d+\.\d{1,9}\] ?"),
     ("reltime", rf"\[{MONTH} ?\d\d? \d\d:\d\d\] ?"),
@@ -47,21 +50,27 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("caller", r"\[ *(?P<caller>[TC]\d{1,8})\] ?"),
     ("android", r"\[\d+: +[^\]\[]{1,20}: *\d+\] ?"),
     ("tag", rf"(?P<tag>{_TAG}) ?"),
+    (
+        "grep",
+        rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:-])?(?=\[ *\d+\.\d{{6}}|{_ISO}|{MONTH} [ \d]\d \d\d:)",
+    ),
 )
 """Name and pattern of every piece; the names in groups say what a piece tells."""
 
 HOST_TAG = (
-    r"(?P<host>[\w.:-]{1,255}) (?:(?P<kernel>(?:kern\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
-    r"|(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$)"
+    r"(?P<host>[\w.:-]{1,255}) (?:(?=\[ *\d+\.\d{6}\])"
+    r"|(?:(?P<kernel>(?:kern\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
+    r"|(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""
 HOST_KERNEL = HOST_TAG.replace("(?P<program>", "(?!)(?P<program>")
-DATED = frozenset({"iso", "short", "unix", "uptime"})
+DATED = frozenset({"iso", "short", "unix", "epoch", "uptime"})
 """Pieces after which a host may stand."""
 MARKS = frozenset(
     {
-        "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "human", "delta",
+        "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human", "delta",
         "reltime", "uptime", "caller", "tag", "export",
+        "export_length",
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .json_lines import Message, read_json_line
+from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
 from .lines import classify
+from .netconsole import Pieces
 from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, ONCE_MORE, PREFIXES
 from .times import normal_time
 from .wrapped import Wrapped
@@ -20,13 +21,21 @@ _PIECES = [(name, re.compile(pattern)) for name, pattern in PREFIXES]
 _ANY = re.compile(r"[ \t]*(?:" + "|".join(f"(?:{pattern})" for _, pattern in PREFIXES) + ")")
 _HOST = re.compile(HOST_TAG)
 _BLANKS = re.compile(r"[ \t]*")
-_COLOUR = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\-_])")
+_COLOUR = re.compile(
+    r"\x1b[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\-_])"
+)
 _ENTITY = re.compile(r"&(?:gt|lt|amp|quot|#39|#x27|nbsp);")
-_EXPORT_FIELD = re.compile(r"_{0,2}[A-Z][A-Z0-9_]{2,63}=")
+_EXPORT_FIELD = re.compile(r"[ \t]*_{0,2}[A-Z][A-Z0-9_]{2,63}=")
+_CURSOR = re.compile(r"\[s=[0-9a-f]+;i=")
+"""What ``journalctl -o verbose`` writes after the time, on a line before the message."""
 _SPLIT = re.compile(r"#012|\\x0a")
+_NOT_LEARNED = frozenset({"quote", "compose"})
+"""Pieces that come and go from line to line."""
+_PUNCTUATION = " \t{}[],"
+"""What stands alone on the lines of pretty JSON."""
 _MAX_PIECES = 10
 _MAX_HOST = 255
-_TIMES = ("iso", "time5424", "human", "short", "unix")
+_TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
 _HOSTS = ("host", "host5424")
 _CALLERS = ("caller", "kcaller")
 
@@ -49,11 +58,26 @@ class Unwrapper:
         self._learned: _Learned | None = None
         self._sequence: tuple[str, ...] = ()
         self._export: dict[str, str] = {}
+        self._pieces = Pieces()
 
     def unwrap(self, raw: str) -> Sequence[Wrapped]:
         """Return the kernel lines that one line of the file holds: mostly one."""
-        first = self._one(_cleaned(raw))
+        line = _cleaned(raw)
+        if not line.strip(_PUNCTUATION) or line == "MESSAGE":
+            return ()
+        if ",ncfrag=" in line or self._pieces.pending:
+            return [one for whole in self._pieces.add(line) for one in self._lines(whole)]
+        return self._lines(line)
+
+    def _lines(self, line: str) -> Sequence[Wrapped]:
+        quoted = read_quoted(line)
+        if quoted is not None:
+            return self._from_quoted(*quoted)
+        first = self._one(line)
         if first is None:
+            return ()
+        if _CURSOR.match(first.text):
+            self._export["time"] = first.time or ""
             return ()
         if first.text.startswith(("{", "[{")):
             message = read_json_line(first.text.lstrip("["))
@@ -98,7 +122,7 @@ class Unwrapper:
             told.update({key: value for key, value in match.groupdict().items() if value})
             names.append(name)
             position = match.end()
-        if not {"quote", "compose"} & set(names):
+        if not _NOT_LEARNED & set(names):
             self._learn(tuple(names))
         return self._wrapped(
             line[position:],
@@ -146,11 +170,17 @@ class Unwrapper:
         return Wrapped(text.rstrip(), marked, time, seconds, host, caller, False, columns)
 
     def _export_field(self, line: str) -> None:
-        name, _, value = line.partition("=")
+        name, _, value = line.strip().partition("=")
         if name == "__REALTIME_TIMESTAMP":
             self._export["time"] = value
         elif name == "_HOSTNAME":
             self._export["host"] = value[:_MAX_HOST]
+
+    def _from_quoted(self, key: str, text: str) -> Sequence[Wrapped]:
+        if key and key not in MESSAGE_KEYS:
+            self._export_field(f"{key}={text}")
+            return ()
+        return self._from_json(Message(text.rstrip("\n").split("\n"), None, None), Wrapped(""))
 
     def _from_json(self, message: Message, outer: Wrapped) -> Sequence[Wrapped]:
         stamp = outer.time if message.time is None else normal_time(message.time)
