@@ -4,20 +4,22 @@ import bz2
 import gzip
 import lzma
 import os
-import random
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_logs import one_event, read, understood
+from mutated_logs import worst_of
 
 from oomlab.readers.kernel_log.source import Reading, read_events
 
 LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")
 WHOLE = read(LOG)
-MUTATED = int(os.environ.get("OOMLAB_MUTATED_LOGS", "300"))
-"""20 000 where there is time: OOMLAB_MUTATED_LOGS=20000."""
+MUTATED = int(os.environ.get("OOMLAB_MUTATED_LOGS", "20000"))
+"""About 1.5 ms each: fewer while other things are worked on, more over night."""
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,40 +42,13 @@ def test_a_log_cut_anywhere_keeps_its_whole_events(one, other):
     understood(found)
 
 
-def mutate(rng):
-    lines = LOG.splitlines(keepends=True)
-    for _ in range(rng.randrange(1, 6)):
-        place = rng.randrange(len(lines))
-        kind = rng.randrange(7)
-        if kind == 0 and lines[place]:
-            data = bytearray(lines[place])
-            data[rng.randrange(len(data))] = rng.randrange(256)
-            lines[place] = bytes(data)
-        elif kind == 1:
-            lines.insert(place, lines[place])
-        elif kind == 2:
-            del lines[place]
-        elif kind == 3:
-            other = rng.randrange(len(lines))
-            lines[place], lines[other] = lines[other], lines[place]
-        elif kind == 4:
-            lines[place] = lines[place].rstrip(b"\n") + bytes([rng.randrange(33, 127)]) * 3000
-        elif kind == 5:
-            digit = str(rng.randrange(10)).encode()
-            lines[place] = lines[place].replace(digit, digit * rng.choice((2, 40, 400)))
-        else:
-            lines[place] = os.urandom(rng.randrange(200)) + b"\n"
-    return b"".join(lines)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_mutated_logs_raise_nothing_and_end_soon(seed):
-    rng = random.Random(seed)
-    for _ in range(MUTATED // 6):
-        log = mutate(rng)
-        begun = time.process_time()
-        understood(read(log))
-        assert time.process_time() - begun < 5, log
+def test_twenty_thousand_mutated_logs_raise_nothing_and_end_soon():
+    parts = os.cpu_count() or 1
+    with ProcessPoolExecutor(parts, mp_context=get_context("fork")) as pool:
+        found = list(pool.map(worst_of, [range(n, MUTATED, parts) for n in range(parts)]))
+    seconds, seed, _ = max(found)
+    assert seconds < 1, f"mutated({seed})"
+    assert max(grown for *_, grown in found) < 64 * 1024
 
 
 @pytest.mark.parametrize(
@@ -84,7 +59,7 @@ def test_a_line_of_a_megabyte_costs_no_more_than_its_length(filler):
     lines.insert(40, filler * ((1 << 20) // len(filler)) + b"\n")
     begun = time.process_time()
     found = read(b"".join(lines))
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 1
     assert [v.pid for r in found for v in r.victims] == [v.pid for r in WHOLE for v in r.victims]
 
 
