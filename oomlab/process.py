@@ -43,6 +43,20 @@ class SysvSegment(NamedTuple):
     """IPC_RMID was called: it goes with the last process that has it attached."""
 
 
+class ElfFacts(NamedTuple):
+    """What a program or library says of its allocator."""
+
+    path: str
+    """As in maps."""
+    defined: frozenset[str]
+    """Those of the symbols asked for that it defines."""
+    sections: frozenset[str]
+    interpreter: str | None
+    """The dynamic loader; None for a library and for a program linked statically."""
+    stripped: bool
+    """Only dynamic symbols are left: what is linked in can't be seen."""
+
+
 class ProcessFiles(NamedTuple):
     """All that explain reads of one process beside its mappings."""
 
@@ -51,4 +65,6 @@ class ProcessFiles(NamedTuple):
     """The variables of its first environment that allocators know; None: may not be read."""
     sharers: Sharers | None = None
     segments: tuple[SysvSegment, ...] = ()
+    elves: tuple[ElfFacts, ...] | None = None
+    """The program first, then its libraries; None where symbols could not be read."""
     gaps: tuple[Gap, ...] = ()

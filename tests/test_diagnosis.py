@@ -8,7 +8,7 @@ forms that test_report_lines.py knows. Real logs are in test_report_corpus.py.
 import re
 
 import pytest
-from kernel_logs import event_of, one_event
+from kernel_logs import event_of, events_of, expected, one_event
 
 from oomlab.analysis.cause import SHARE
 from oomlab.analysis.limits import owner_of
@@ -472,6 +472,13 @@ def test_what_memory_min_keeps():
     cause = "memory.min keeps memory from being reclaimed"
     assert cause in causes(cgroup(kept=500_000))
     assert cause not in causes(cgroup(kept=1_000))
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_kills_provoked_by_one_use_of_memory_each_are_told_by_it(place):
+    """Recorded on purpose on 6.18 in a cgroup of 64 MiB: what filled it is known."""
+    event, truth = events_of("6.18-causes")[place], expected("6.18-causes")[place]
+    assert [cause.cause for cause in event.causes] == truth["causes"]
 
 
 def test_causes_are_ranked_limits_first_then_the_largest_use():

@@ -10,7 +10,7 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report", "report_memory", "mappings", "meminfo", "process", "samples"},
+    {"snapshot", "report", "report_memory", "mappings", "meminfo", "pods", "process", "samples"},
     {"kernel", "glibc"},
     {"analysis"},
     {"readers", "writers"},

@@ -307,11 +307,16 @@ def test_the_command(run_cli: Run, saved: str) -> None:
     [
         (("--killer", "lmkd"), "no killer 'lmkd'; there are: kernel, earlyoom"),
         (("--prefer", "x"), "--prefer goes with --killer earlyoom"),
+        (("--killer", "earlyoom", "--pods", "x"), "--pods goes with --killer kubelet"),
+        (("--killer", "kubelet", "--ignore", "x"), "--ignore goes with --killer earlyoom"),
         (("--killer", "kernel", "--sort-by-rss"), "--sort-by-rss goes with --killer earlyoom"),
         (("--killer", "earlyoom:0.9"), "before 1.6"),
         (("--killer", "earlyoom:1.7", "--ignore", "x"), "from 1.8 on"),
         (("--killer", "earlyoom", "--prefer", "("), "not a regular expression"),
         (("--killer", "earlyoom", "--sort", "badness"), "no column 'badness'"),
+        (("--killer", "earlyoom", "--cgroup", "/"), "--cgroup does not go with --killer earlyoom"),
+        (("--killer", "earlyoom", "-c"), "--cmdline does not go with --killer earlyoom"),
+        (("--killer", "earlyoom", "-p", "812"), "--pid does not go with --killer earlyoom"),
         (("--killer", "kernel:5"), "takes no release"),
     ],
 )

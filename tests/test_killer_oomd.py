@@ -260,10 +260,14 @@ def test_the_command(run_cli: Run) -> None:
     assert by_path["/system.slice/ssh.service"]["preference"] == "avoid"
     assert len(by_path) == len(oomlab.load(NODE).memcgs or ()) - 1
 
+    _, out, _ = run_cli(*base, "--cgroup", "user.slice", "--columns", "name,tasks")
+    assert "as if /user.slice were monitored" in out
+    assert [line.split()[-1] for line in out.splitlines()[-2:]] == ["3", "1"]
     _, out, _ = run_cli(*base, "--sort", "usage", "-n", "1", "--columns", "name,usage")
     assert out.splitlines()[-1].split() == ["postgresql@15-main.service", "2.9G"]
     for wrong, message in (
-        (("--user", "root"), "--user goes with processes"),
+        (("--user", "root"), "--user does not go with --killer systemd-oomd"),
+        (("--cgroup", "nothing.service"), "nothing.service"),
         (("--columns", "pid"), "no column 'pid'"),
     ):
         status, out, err = run_cli(*base, *wrong)

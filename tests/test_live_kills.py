@@ -51,6 +51,14 @@ class Cage:
                 return int(value)
         raise AssertionError("the kernel does not count kills here")
 
+    def remove(self) -> None:
+        for _ in range(200):  # its members are gone, but their memory is let go a little later
+            try:
+                self.directory.rmdir()
+                break
+            except OSError:
+                time.sleep(0.02)
+
 
 def make_cage() -> Cage:
     """Make a memory cgroup below the top, or skip and say why."""
@@ -81,12 +89,7 @@ def cage() -> Iterator[Cage]:
     try:
         yield made
     finally:
-        for _ in range(200):  # its members are gone, but their memory is let go a little later
-            try:
-                made.directory.rmdir()
-                break
-            except OSError:
-                time.sleep(0.02)
+        made.remove()
 
 
 @pytest.fixture

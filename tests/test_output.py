@@ -169,3 +169,28 @@ def test_unknown_is_a_question_mark_and_never_0() -> None:
         "?",
         "?",
     )
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_eras_are_whole_on_a_narrow_screen(columns: int) -> None:
+    """No text is cut and no column missing where the table is too wide."""
+    from oomlab.output.eras import era_rows, eras_table
+
+    table = eras_table(era_rows(None), None)
+    shown = render_table(table, Screen(columns=columns))
+    assert "…" not in shown
+    assert "Not shown" not in shown
+    # A line holds the name and the kernels at least.
+    assert all(len(line) <= max(columns, 46) for line in shown.splitlines())
+    words = " ".join(shown.split())
+    for row in table.rows:
+        for column in table.columns:
+            assert " ".join(column.text(row).split()) in words
+
+
+def test_eras_stay_a_table_where_it_fits() -> None:
+    from oomlab.output.eras import era_rows, eras_table
+
+    shown = render_table(eras_table(era_rows(None), None), Screen(columns=140))
+    assert "ALSO CHANGES" in shown
+    assert "ties:" not in shown

@@ -104,7 +104,11 @@ def test_without_cgroups_the_error_says_where_they_come_from(run_cli: Run) -> No
 @pytest.mark.parametrize(
     ("own", "above", "says"),
     [
-        (Memcg("/a/b", 2, limit_pages=50), Memcg("/a", 2, limit_pages=40), "limit of /a above it"),
+        (
+            Memcg("/a/b", 2, limit_pages=50),
+            Memcg("/a", 2, limit_pages=40),
+            "limit of memory cgroup /a above it",
+        ),
         (Memcg("/a/b", 2, limit_pages=UNLIMITED_PAGES), Memcg("/a", 2), "has no limit"),
         (
             Memcg("/a/b", 1, limit_pages=50, oom_kill_disabled=True),

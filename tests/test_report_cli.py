@@ -81,7 +81,7 @@ def test_one_event_in_full(capsys, log):
     status, out, _ = run(capsys, "report", log, "--event", 3)
     assert status == 0
     assert "Event 3:" in out
-    assert "Rightly so by its rules" in out
+    assert "Verdict   right by the rules of this kernel" in out
     assert "Why memory ran out:" in out
     assert run(capsys, "report", log, "--event", 999)[0] == 2
 

@@ -72,7 +72,7 @@ CAUSES = {
     "full of processes' own memory",
     "034": "shared memory and tmpfs;no swap",
     "043": "a BPF program decided;the cgroup may use no swap",
-    "045": "a memory cgroup's limit;unreclaimable slab",
+    "045": "a memory cgroup's limit;page tables;unreclaimable slab",
     "047": "a memory cgroup's limit;page cache that can't be written fast enough",
     "048": "fragmentation;memory that is in no counter",
     "050": "a low zone is exhausted, others are not",

@@ -199,6 +199,22 @@ def test_processes_come_and_go() -> None:
         assert len(view.rows) == 5
 
 
+def test_whom_the_kernel_passes_over_is_no_victim() -> None:
+    skipped = make_task(7, 90_000, kernel_oom_score=0)
+    view = Watch().feed(sample_of(1, make_task(3, 5000), skipped))
+    assert view.ranking.victim.task.pid == 3  # type: ignore[union-attr]
+
+
+def test_the_kernels_own_score_is_read_of_the_likely_victims() -> None:
+    watch, sampler = Watch(most_rows=0), Sampler()
+    for _ in range(2):
+        sample = sampler.sample(watch.wanted())
+        view = watch.feed(sample)
+    with_score = {t.pid for t in sample.snapshot if t.kernel_oom_score is not None}
+    assert view.ranking.victim.task.pid in with_score  # type: ignore[union-attr]
+    assert len(with_score) <= 4
+
+
 def test_a_zombie_and_an_unreadable_process_are_shown_as_unknown() -> None:
     watch = Watch(selected=frozenset({"7"}))
     zombie = make_task(7, state="Z", has_mm=False, rss_pages=None, rss_stat_pages=None)

@@ -25,6 +25,8 @@ class Event:
     """None where the report holds no task table or its kernel can't be told."""
     page_size: int
     page_size_known: bool
+    ram_pages: int | None
+    """RAM as the report's Mem-Info tells it."""
     ranking: Ranking | None
     verdict: Verdict
     causes: tuple[Cause, ...]
@@ -60,6 +62,7 @@ def understand(
         snapshot=made,
         page_size=page_size,
         page_size_known=page_size_known,
+        ram_pages=ram_pages,
         ranking=ranking,
         verdict=verdict,
         causes=tuple(diagnose(report, page_size, ram_pages)),

@@ -9,12 +9,14 @@ from ..kernel.selection import Score
 from ..mappings import AddressSpace
 from ..process import ProcessFiles, Vitals
 from ..snapshot import Gap, Task
+from .allocator import Allocator, find_allocators
 from .composition import KindTotal, Share, badness_shares, by_kind
 from .faults import FaultRates, fault_rates
 from .freeing import Freeing, killing_frees
 from .mappings import Kind, classify
 from .origin import Origin, origin_of
 from .ranking import Ranking
+from .tunables import Tunable, find_tunables
 
 SHARED_KINDS = (Kind.SHARED_ANON, Kind.MEMFD, Kind.TMPFS, Kind.SYSV)
 
@@ -33,6 +35,8 @@ class Explanation(NamedTuple):
     freeing: Freeing | None = None
     files: ProcessFiles | None = None
     rates: FaultRates | None = None
+    allocators: tuple[Allocator, ...] = ()
+    tunables: tuple[Tunable, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -71,6 +75,8 @@ def explain(
     if space is None or files is None:
         return known
     kinds = classify(space)
+    allocators = find_allocators(space, files.elves)
+    keys = [one.key for one in allocators]
     return known._replace(
         space=space,
         kinds=kinds,
@@ -78,6 +84,8 @@ def explain(
         freeing=killing_frees(score.task, space, kinds, files, known.page_size),
         files=files,
         rates=fault_rates(before, files.vitals) if files.vitals else None,
+        allocators=allocators,
+        tunables=find_tunables(files.tunables or (), score.task.cmdline or (), keys),
     )
 
 

@@ -40,16 +40,23 @@ def slab(report: OomReport, figures: Figures) -> Cause | None:
     return found._replace(evidence=found.evidence + named)
 
 
-def tables(_report: OomReport, figures: Figures) -> Cause | None:
-    """Page tables."""
-    return filled(
-        figures,
-        "page tables",
-        figures.counter("pagetables"),
-        "page tables",
-        "Many processes map the same large memory: use huge pages for it, or fewer processes.",
-        "pagetables",
+def tables(report: OomReport, figures: Figures) -> Cause | None:
+    """Page tables: the machine's, or where a cgroup's statistics do not count them its tasks'."""
+    advice = (
+        "Many processes map the same large memory, or one maps it thinly: use huge pages for it."
     )
+    pages, words = figures.counter("pagetables"), ("pagetables",)
+    if pages is not None:
+        return filled(figures, "page tables", pages, "page tables", advice, *words)
+    sizes = {row.pid: row.pagetable_bytes for row in report.tasks if row.pagetable_bytes}
+    found = filled(
+        figures, "page tables", sum(sizes.values()) // figures.page_size, "page tables", advice
+    )
+    if found is None:
+        return None
+    largest = max(sizes, key=lambda pid: sizes[pid])
+    shown = f"pgtables_bytes of {len(sizes)} tasks; {sizes[largest]} of pid {largest}"
+    return found._replace(evidence=(*found.evidence, shown))
 
 
 def stacks(_report: OomReport, figures: Figures) -> Cause | None:

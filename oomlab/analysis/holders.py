@@ -29,12 +29,15 @@ def by_command(report: OomReport, page_size: int) -> list[str]:
     for row in report.tasks:
         sums.setdefault(row.comm, []).append(_held(row))
     largest = sorted(sums.items(), key=lambda item: -sum(item[1]))[:_SHOWN]
-    return [
+    lines = [
         f"{name}: {human(sum(held) * page_size)}"
         + (f" in {len(held)} processes" if len(held) > 1 else "")
         for name, held in largest
         if sum(held)
     ]
+    if lines and any(row.rss_anon_pages is None for row in report.tasks):
+        lines.append("(by RSS: what processes share is counted in each)")
+    return lines
 
 
 def _held(row: TaskRow) -> int:

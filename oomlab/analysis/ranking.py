@@ -15,6 +15,7 @@ from ..kernel.evidence import pick_era
 from ..kernel.scope import Members, Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
 from ..snapshot import UNLIMITED_PAGES, Snapshot, Task
+from .cgroups import described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,13 +234,14 @@ def _limit_cautions(ranking: Ranking) -> list[str]:
     if path is None or path not in members.by_path or ranking.snapshot.reported is not None:
         return []
     own, *above = members.above(path)
-    found = []
+    name, found = described(ranking.snapshot, path), []
     if own.oom_kill_disabled:
-        found.append(f"oom_kill_disable is on in {path}: its processes wait, nobody is killed")
+        found.append(f"oom_kill_disable is on in {name}: its processes wait, nobody is killed")
     lower = [m for m in above if (m.limit_pages or UNLIMITED_PAGES) < (own.limit_pages or 0)]
     if lower:
         lowest = min(lower, key=lambda memcg: memcg.limit_pages or 0)
-        found.append(f"the limit of {lowest.path} above it is lower, so that one is met first")
+        above_it = described(ranking.snapshot, lowest.path)
+        found.append(f"the limit of {above_it} above it is lower, so that one is met first")
     elif own.limit_pages == UNLIMITED_PAGES:
-        found.append(f"{path} has no limit, so no OOM happens there: memory runs out above it")
+        found.append(f"{name} has no limit, so no OOM happens there: memory runs out above it")
     return found

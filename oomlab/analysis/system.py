@@ -30,6 +30,7 @@ _PARTS = (
     ("cpu_lists", "free, in the CPUs' lists", "yes", "zoneinfo pagesets"),
     ("anon", "anonymous memory of processes", "swap", "AnonPages"),
     ("shmem", "tmpfs and shared memory", "swap", "Shmem"),
+    ("swap_cache", "swap cache that nobody maps", "yes", "SwapCached, less what AnonPages has"),
     ("cache", "page cache on the file lists", "yes", "Active(file) + Inactive(file)"),
     ("cache_held", "page cache that reclaim can't take", "no", "mlocked, ramfs, in use by reclaim"),
     ("slab_reclaimable", "slab, reclaimable", "part", "SReclaimable: dentries, inodes"),
@@ -47,10 +48,7 @@ _PARTS = (
 
 
 def uses(info: MemInfo) -> tuple[Use, ...]:
-    """Return the parts that MemTotal consists of; they sum to it exactly.
-
-    The swap cache is none of them: most of it is mapped and counted in AnonPages.
-    """
+    """Return the parts that MemTotal consists of; they sum to it exactly."""
     sizes = _sizes(info)
     parts = [Use(key, name, sizes[key], reclaim, note) for key, name, reclaim, note in _PARTS]
     rest = info.count("MemTotal") - sum(sizes.values())
@@ -69,6 +67,7 @@ def _sizes(info: MemInfo) -> dict[str, int]:
         "cpu_lists": sum(zone.cpu_list_pages for zone in info.zones) * info.page_size,
         "anon": info.count("AnonPages"),
         "shmem": info.count("Shmem"),
+        "swap_cache": unmapped_swap_cache(info),
         "cache": on_lists,
         "cache_held": cache - on_lists,
         "slab_reclaimable": reclaimable,
@@ -98,6 +97,18 @@ def _vmalloc_counts(info: MemInfo) -> bool:
 def cache_bytes(info: MemInfo) -> int:
     """Return the page cache of files: Cached counts tmpfs and shared memory too."""
     return max(0, info.count("Cached") + info.count("Buffers") - info.count("Shmem"))
+
+
+def unmapped_swap_cache(info: MemInfo) -> int:
+    """Return the swap cache that AnonPages does not count too.
+
+    Every page of a file, of the swap cache and of anonymous memory is on one list of reclaim:
+    what the lists have beyond anonymous memory and files is swap cache that nobody maps.
+    """
+    lists = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable")
+    listed = sum(info.count(name) for name in lists)
+    rest = listed - info.count("AnonPages") - info.count("Cached") - info.count("Buffers")
+    return min(max(0, rest), info.count("SwapCached"))
 
 
 def hugetlb_bytes(info: MemInfo) -> int:

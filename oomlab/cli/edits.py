@@ -12,6 +12,7 @@ from ..output.comparison import Edit
 from ..output.escape import printable
 from ..snapshot import Snapshot
 from ..units import parse_size
+from . import cgroup_edits
 
 OPTIONS = {
     "--adj": "adj",
@@ -23,6 +24,10 @@ OPTIONS = {
     "--add": "add",
     "--ram": "ram",
     "--swap-total": "swap_total",
+    "--limit": "limit",
+    "--swap-limit": "swap_limit",
+    "--move": "move",
+    "--oom-group": "oom_group",
 }
 """Options that edit, and the names their values are passed under."""
 
@@ -53,7 +58,7 @@ def in_order(arguments: Sequence[str], values: Mapping[str, Sequence[str]]) -> l
 def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, list[Edit]]:
     """Apply edits one after the other. Raises InputError where two contradict each other."""
     edits: list[Edit] = []
-    done: set[tuple[str, int | None]] = set()
+    done: set[tuple[str, int | str | None]] = set()
     killed: set[int | None] = set()
     # A new process gets a pid that nobody has had: one that was killed stays gone.
     last_pid = max((task.pid for task in snapshot.tasks), default=1)
@@ -64,7 +69,8 @@ def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, l
         else:
             snapshot, edit = _APPLY[one.kind](snapshot, one.text)
         # Both set one and the same value.
-        target = ("adj" if edit.kind == "oom_adj" else edit.kind, edit.pid)
+        of = edit.path if edit.pid is None else edit.pid
+        target = ("adj" if edit.kind == "oom_adj" else edit.kind, of)
         if target in done and edit.kind not in ("grow", "add"):
             raise InputError(f"--{one.kind.replace('_', '-')} is given twice for the same target")
         done.add(target)
@@ -180,4 +186,8 @@ _APPLY = {
     "kill": _kill,
     "ram": _ram,
     "swap_total": _swap_total,
+    "limit": cgroup_edits.limit,
+    "swap_limit": cgroup_edits.swap_limit,
+    "move": cgroup_edits.move,
+    "oom_group": cgroup_edits.oom_group,
 }

@@ -90,10 +90,12 @@ def _live(
     process: str, proc: Path | None, kernel: str | None, interval: float | None
 ) -> Explanation:
     """Read the machine, then the process in depth, and its sizes once more at that moment."""
+    from ..analysis.allocator import WANTED_SYMBOLS
     from ..analysis.explain import explain as explain_one
     from ..analysis.explain import shared_files
     from ..analysis.ranking import rank
     from ..analysis.whatif import find_task
+    from ..readers.elf import read_elves
     from ..readers.mappings import read_address_space
     from ..readers.process import read_process_files, read_vitals
     from ..readers.procfs import PROC, ProcScan
@@ -115,4 +117,6 @@ def _live(
     tasks = tuple(fresh[0] if task.pid == pid else task for task in snapshot.tasks)
     ranking = rank(replace(snapshot, tasks=tasks), kernel=kernel)
     files = read_process_files(root, pid, shared_files(space))
+    elves, gaps = read_elves(root, space, WANTED_SYMBOLS)
+    files = files._replace(elves=elves, gaps=(*files.gaps, *gaps))
     return explain_one(ranking, pid, space, files, before)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
 from ..snapshot import Snapshot
-from .options import Format, load_source, print_columns, print_json, print_table
+from .options import Format, load_source, memcg_path, print_columns, print_json, print_table
 
-KILLERS = ("kernel", "earlyoom", "systemd-oomd")
+if TYPE_CHECKING:
+    from .rank import KillerOptions
+
+KILLERS = ("kernel", "earlyoom", "systemd-oomd", "kubelet")
 
 
 class Asked(NamedTuple):
     """What the command line asks of a killer's ranking."""
 
-    killer: str
+    killer: str | None
     limit: int | None
     every: bool
-    user: str | None
     sort: str | None
     columns: str | None
     kernel: str | None
@@ -26,37 +29,45 @@ class Asked(NamedTuple):
     source: str | None
     event: int | None
     proc: Path | None
-    prefer: str | None
-    avoid: str | None
-    ignore: str | None
-    sort_by_rss: bool
+    cmdline: bool
+    pid: str | None
+    user: str | None
+    cgroup: str | None
+    own: KillerOptions
 
 
-def is_other(killer: str | None, own: dict[str, Any]) -> bool:
-    """Tell whether another killer than the kernel is asked.
+def print_killer(asked: Asked) -> bool:
+    """Print the ranking of another killer than the kernel; False where the kernel's is asked.
 
-    Raises InputError for a name that is none, and for options (``own``) of another killer.
+    Raises InputError for a name that is no killer's, and for options that the killer has not.
     """
-    name, _, release = (killer or "kernel").partition(":")
+    name, _, release = (asked.killer or "kernel").partition(":")
     if name not in KILLERS:
         raise InputError(f"no killer {name!r}; there are: {', '.join(KILLERS)}")
     if release and name != "earlyoom":
         raise InputError(f"--killer {name} takes no release; write --killer {name}")
-    for option, value in own.items():
-        if value and name != "earlyoom":
-            raise InputError(f"--{option.replace('_', '-')} goes with --killer earlyoom")
-    return name != "kernel"
-
-
-def print_killer(asked: Asked) -> None:
-    """Print the ranking that is asked for."""
-    name, _, release = asked.killer.partition(":")
+    for option, value in asked.own._asdict().items():
+        owner = "kubelet" if option == "pods" else "earlyoom"
+        if value and name != owner:
+            raise InputError(f"--{option.replace('_', '-')} goes with --killer {owner}")
+    if name == "kernel":
+        return False
+    _refuse_others(asked, name)
     if name == "earlyoom":
         _print_earlyoom(asked, release)
-        return
-    if asked.user is not None:
-        raise InputError(f"--user goes with processes; {name} kills more at once")
-    _print_oomd(asked)
+    elif name == "kubelet":
+        _print_kubelet(asked)
+    else:
+        _print_oomd(asked)
+    return True
+
+
+def _refuse_others(asked: Asked, name: str) -> None:
+    """Raise InputError for an option of the ranking that means nothing to this killer."""
+    understood = {"earlyoom": {"user"}, "systemd-oomd": {"cgroup"}}.get(name, set())
+    for option in ("cmdline", "pid", "user", "cgroup"):
+        if getattr(asked, option) and option not in understood:
+            raise InputError(f"--{option} does not go with --killer {name}")
 
 
 def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
@@ -72,10 +83,10 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
         return
     settings = Settings(
         release=release or NEWEST,
-        prefer=_pattern(asked.prefer, "--prefer"),
-        avoid=_pattern(asked.avoid, "--avoid"),
-        ignore=_pattern(asked.ignore, "--ignore"),
-        sort_by_rss=asked.sort_by_rss,
+        prefer=_pattern(asked.own.prefer, "--prefer"),
+        avoid=_pattern(asked.own.avoid, "--avoid"),
+        ignore=_pattern(asked.own.ignore, "--ignore"),
+        sort_by_rss=asked.own.sort_by_rss,
     )
     ranking = rank_earlyoom(_load(asked), settings, kernel=asked.kernel)
     cut_later = asked.user is not None or asked.sort is not None
@@ -85,7 +96,7 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
-    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
 
 
 def _print_oomd(asked: Asked) -> None:
@@ -95,12 +106,34 @@ def _print_oomd(asked: Asked) -> None:
     if asked.columns == "help":
         print_columns(output.COLUMNS)
         return
-    ranking = rank_oomd(_load(asked, cgroups=True), kernel=asked.kernel)
+    snapshot = _load(asked, cgroups=True)
+    monitored = memcg_path(snapshot, asked.cgroup) or "/"
+    ranking = rank_oomd(snapshot, monitored, kernel=asked.kernel)
     rows = output.rows_of(ranking, every=asked.every)
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return
-    _print(asked, output.COLUMNS, rows, output.default_columns(rows), output.heading(ranking))
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
+
+
+def _print_kubelet(asked: Asked) -> None:
+    from ..analysis.killers.kubelet import rank_kubelet
+    from ..output.killers import kubelet as output
+
+    if asked.columns == "help":
+        print_columns(output.COLUMNS)
+        return
+    pods = None
+    if asked.own.pods is not None:
+        from ..readers.pods import read_pods
+
+        pods = read_pods(asked.own.pods)
+    ranking = rank_kubelet(_load(asked, cgroups=True), pods, kernel=asked.kernel)
+    rows = output.rows_of(ranking)
+    if asked.form is Format.json:
+        print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
+        return
+    _print(asked, output.COLUMNS, rows, output.default_columns, output.heading(ranking))
 
 
 def _pattern(text: str | None, option: str) -> Any:
@@ -119,12 +152,17 @@ def _sorted(asked: Asked, rows: list[Any], columns: Any) -> list[Any]:
 
 
 def _print(
-    asked: Asked, columns: Any, rows: list[Any], default: list[Any], heading: list[str]
+    asked: Asked,
+    columns: Any,
+    rows: list[Any],
+    default: Callable[[list[Any]], list[Any]],
+    heading: list[str],
 ) -> None:
     from ..output.tables import Table, choose
 
-    listed = choose(columns, asked.columns) if asked.columns is not None else default
+    chosen = choose(columns, asked.columns) if asked.columns is not None else None
     shown = _sorted(asked, rows, columns)
+    listed = chosen or default(shown)
     marked = frozenset(i for i, row in enumerate(shown) if row.places == (1, 1))
     table: Table[Any] = Table(
         columns=listed,

@@ -39,7 +39,7 @@ Killer = Annotated[
     typer.Option(
         "--killer",
         metavar="NAME",
-        help="Rank as another killer would: earlyoom, earlyoom:1.7, systemd-oomd.",
+        help="Rank as another killer would: earlyoom, earlyoom:1.7, systemd-oomd, kubelet.",
     ),
 ]
 Prefer = Annotated[
@@ -52,13 +52,20 @@ Ignore = Annotated[
 SortByRss = Annotated[bool, typer.Option("--sort-by-rss", help="earlyoom's --sort-by-rss.")]
 
 
-class _KillerOptions(NamedTuple):
+Pods = Annotated[
+    str | None,
+    typer.Option("--pods", metavar="FILE", help="The kubelet's pods: kubectl get pods -A -o json."),
+]
+
+
+class KillerOptions(NamedTuple):
     """Options that only another killer than the kernel has."""
 
     prefer: str | None
     avoid: str | None
     ignore: str | None
     sort_by_rss: bool
+    pods: str | None
 
 
 def rank(
@@ -86,6 +93,7 @@ def rank(
     avoid: Avoid = None,
     ignore: Ignore = None,
     sort_by_rss: SortByRss = False,
+    pods: Pods = None,
     cgroup: Cgroup = None,
     pid: Annotated[
         str | None,
@@ -99,15 +107,14 @@ def rank(
     proc: Proc = None,
 ) -> None:
     """Rank the OOM killer's likely victims, best first."""
-    own = _KillerOptions(prefer, avoid, ignore, sort_by_rss)
+    own = KillerOptions(prefer, avoid, ignore, sort_by_rss, pods)
     if killer is not None or any(own):
-        from .killers import Asked, is_other, print_killer
+        from .killers import Asked, print_killer
 
-        if is_other(killer, own._asdict()):
-            limit = _limit(count, every, form)
-            where = (kernel, form, source, event, proc)
-            asked = Asked(killer or "", limit, every, user, sort, columns, *where, *own)
-            print_killer(asked)
+        where = (kernel, form, source, event, proc)
+        others = (cmdline, pid, user, cgroup)
+        limit = _limit(count, every, form)
+        if print_killer(Asked(killer, limit, every, sort, columns, *where, *others, own)):
             return
     if pid is not None:
         from .standing import AskedTask, print_standing

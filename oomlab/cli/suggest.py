@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -18,6 +20,7 @@ from .options import (
     load_source,
     print_json,
     print_table,
+    screen,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +28,19 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
 Texts = list[str]
+
+
+class Form(StrEnum):
+    """Whose form a suggestion is printed in."""
+
+    choom = "choom"
+    systemd = "systemd"
+    docker = "docker"
+    compose = "compose"
+    kubernetes = "kubernetes"
+    shell = "shell"
+
+
 _SHOWN = 20
 _IMPOSSIBLE = 1
 
@@ -56,6 +72,10 @@ def suggest(
     allow_unkillable: Annotated[
         bool, typer.Option("--allow-unkillable", help="-1000 may be suggested.")
     ] = False,
+    snippet: Annotated[
+        Form | None,
+        typer.Option("--as", help="Print what to write where, in that form, to keep it."),
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the values, after asking; see oomlab apply.")
     ] = False,
@@ -72,22 +92,32 @@ def suggest(
 ) -> int:
     """Suggest the smallest oom_score_adj changes that protect.
 
+    Without --protect: audit the settings as they stand, the severest findings first.
     WHO: 812, postgres, nginx.service, a container, user:alice, /a/cgroup; several with commas.
     Nothing is changed on the machine without --apply.
     """
     if protect is None:
-        raise InputError("name whom to protect: oomlab suggest --protect postgres")
+        given = (sacrifice, leave, allow_growth, cgroup, snippet, undo_file)
+        if any(one is not None for one in given) or apply or raise_only or allow_unkillable:
+            raise InputError("name whom to protect: oomlab suggest --protect postgres")
+        _audit(_loaded(source, proc, event), kernel, form)
+        return 0
     live = source is None and proc is None
     if apply and not live:
         raise InputError("--apply writes to this machine: it does not go with --from or --proc")
     if (yes or undo_file is not None) and not apply:
         raise InputError("--yes and --undo-file go with --apply")
+    if snippet is not None and (apply or form is not Format.table):
+        raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
     found = _suggestion(
         snapshot,
         _Wish(protect, sacrifice, leave, allow_growth, cgroup, raise_only, allow_unkillable),
         kernel,
     )
+    if snippet is not None:
+        _print_snippet(found, snippet)
+        return _IMPOSSIBLE if found.impossible else 0
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
         _print(found, form, None if all_rows else _SHOWN)
@@ -96,6 +126,20 @@ def suggest(
     if apply and found.changes:
         return _write(found, yes, undo_file, form)
     return 0
+
+
+def _audit(snapshot: Snapshot, kernel: str | None, form: Format) -> None:
+    from ..analysis.audit import audit
+    from ..analysis.ranking import rank
+    from ..output.audit import audit_document, audit_table, audit_text
+
+    ranking, findings = rank(snapshot, kernel=kernel), audit(snapshot, kernel=kernel)
+    if form is Format.json:
+        print_json(audit_document(ranking, findings))
+    elif form is Format.table:
+        sys.stdout.write(audit_text(ranking, findings, screen()))
+    else:
+        print_table(audit_table(ranking, findings), form)
 
 
 def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapshot:
@@ -150,6 +194,15 @@ def _print(found: Suggestion, form: Format, count: int | None) -> None:
         print_json(suggestion_document(found))
     else:
         print_table(suggestion_table(found, count), form)
+
+
+def _print_snippet(found: Suggestion, form: Form) -> None:
+    from ..output.escape import printable
+    from ..output.snippets import SNIPPETS
+
+    sys.stdout.write(SNIPPETS[form.value](found))
+    for caution in found.cautions:
+        print(f"oomlab: note: {printable(caution)}", file=sys.stderr)
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from .options import Format, Kernel, Proc
+from .options import Cgroup, Format, Kernel, Proc
 
 _CONDITION_NOT_MET = 1
 _DEFAULT_COUNT = 10
@@ -49,6 +49,7 @@ def watch(
     number: Annotated[
         int, typer.Option("-n", "--number", min=0, help="How many of those that grow most.")
     ] = _DEFAULT_COUNT,
+    cgroup: Cgroup = None,
     kernel: Kernel = None,
     form: Annotated[
         Format | None,
@@ -65,28 +66,27 @@ def watch(
     from ..analysis.growth.watching import Watch
     from ..units import parse_duration
     from .until import parse_condition
-    from .watching import Printer, live_samples, replayed_samples, views_of
+    from .watching import Live, Printer, Replay, views_of
 
     if source is not None and (proc is not None or record is not None):
         raise InputError("--from replays a recording: it goes with neither --proc nor --record")
     conditions = [parse_condition(text) for text in until or []]
-    pause = parse_duration(interval)
+    pause, span = parse_duration(interval), parse_duration(window)
     selected = frozenset(processes or [])
-    watched = Watch(
-        selected=selected,
-        most_rows=number,
-        window_seconds=parse_duration(window),
-        kernel=kernel,
-    )
     gc.enable()  # a command that may run for days
     met = False
     with ExitStack() as stack:
-        printer = stack.enter_context(Printer(form, live=source is None, evidence=bool(selected)))
-        samples = (
-            live_samples(stack, watched, pause, proc, record)
-            if source is None
-            else replayed_samples(source)
+        if source is None:
+            live = stack.enter_context(Live(proc, cgroup, record))
+            path = live.memcg
+        else:
+            replay = Replay(source, cgroup)
+            path = replay.memcg
+        watched = Watch(
+            selected=selected, most_rows=number, window_seconds=span, memcg=path, kernel=kernel
         )
+        samples = live.samples(watched, pause) if source is None else replay.samples()
+        printer = stack.enter_context(Printer(form, live=source is None, evidence=bool(selected)))
         for view in views_of(samples, watched, selected, count):
             printer.show(view)
             met = any(condition(view) for condition in conditions)

@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -17,54 +16,73 @@ from ..errors import InputError
 from ..output.escape import printable
 from ..output.render import FORMATS, Screen, render_line, render_table
 from ..output.watch import watch_document, watch_table
+from ..readers.load import with_memcgs
 from ..readers.procfs import PROC
 from ..readers.samples import Recorder, read_samples
 from ..readers.sampling import Sampler
 from ..samples import Sample
-from .options import Format, screen
+from .options import Format, memcg_path, screen
 from .terminal import Redrawn, is_smart
 
 _SIGTERM_STATUS = 128 + signal.SIGTERM
 
 
-def live_samples(
-    stack: ExitStack, watch: Watch, interval_seconds: float, proc: Path | None, record: Path | None
-) -> Iterator[Sample]:
-    """Yield samples of this machine at an interval, and record them if wanted."""
-    recorder = None
-    if record is not None:
-        recorder = Recorder(record)
-        stack.callback(recorder.close)
-    # Ended as any service is ended, the recording shall be whole.
-    signal.signal(signal.SIGTERM, _end)
-    return _sampled(Sampler(proc or PROC), watch, interval_seconds, recorder)
+class Live:
+    """Samples of this machine, recorded if wanted."""
+
+    def __init__(self, proc: Path | None, cgroup: str | None, record: Path | None) -> None:
+        """Raise InputError where there is no such cgroup, SourceError for a file or a /proc."""
+        root = proc or PROC
+        self.memcg: str | None = None
+        if cgroup is not None:
+            self.memcg = memcg_path(with_memcgs(Sampler(root).sample().snapshot, proc), cgroup)
+        self._sampler = Sampler(root, self.memcg)
+        self._recorder = Recorder(record) if record is not None else None
+
+    def __enter__(self) -> Live:
+        # Ended as any service is ended, the recording shall be whole.
+        signal.signal(signal.SIGTERM, _end)
+        return self
+
+    def __exit__(self, *_how: object) -> None:
+        """Finish the recording."""
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def samples(self, watch: Watch, interval_seconds: float) -> Iterator[Sample]:
+        """Yield samples at an interval, with the kinds of memory that the watch asks for."""
+        due = time.monotonic()
+        while True:
+            sample = self._sampler.sample(watch.wanted())
+            if self._recorder is not None:
+                self._recorder.write(sample)
+            yield sample
+            # A sample that came late, or a machine that slept, puts off all that follow.
+            due = max(due + interval_seconds, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
     raise typer.Exit(_SIGTERM_STATUS)
 
 
-def _sampled(
-    sampler: Sampler, watch: Watch, interval_seconds: float, recorder: Recorder | None
-) -> Iterator[Sample]:
-    due = time.monotonic()
-    while True:
-        sample = sampler.sample(watch.wanted())
-        if recorder is not None:
-            recorder.write(sample)
-        yield sample
-        # A sample that came late, or a machine that slept, puts off all that follow.
-        due = max(due + interval_seconds, time.monotonic())
-        time.sleep(max(0.0, due - time.monotonic()))
+class Replay:
+    """The samples of a recording; what is damaged in it is told on stderr."""
 
+    def __init__(self, path: Path, cgroup: str | None) -> None:
+        """Raise InputError where there is no such cgroup, SourceError where it can't be read."""
+        self._samples = read_samples(path, _warn)
+        self._first = next(self._samples)
+        self.memcg = memcg_path(self._first.snapshot, cgroup)
 
-def replayed_samples(path: Path) -> Iterator[Sample]:
-    """Yield a recording's samples; what is damaged in it is told on stderr."""
-    return read_samples(path, _warn)
+    def samples(self) -> Iterator[Sample]:
+        """Yield them all."""
+        yield self._first
+        yield from self._samples
 
 
 def _warn(text: str) -> None:
-    print(f"oomlab: not read: {printable(text)}", file=sys.stderr)
+    print(f"oomlab: {printable(text)}", file=sys.stderr)
 
 
 def views_of(
@@ -75,6 +93,9 @@ def views_of(
     Raises InputError where there is none of the selected at the first sample.
     """
     for sample in samples:
+        if not watch.knows_scope_of(sample):
+            _warn("the memory cgroup is gone: the watch ends")
+            return
         view = watch.feed(sample)
         if selected and not view.rows:
             if view.number == 1:
@@ -149,4 +170,4 @@ class Printer:
             text = f"{gap.what}: {gap.why}"
             if text not in self._gaps:
                 self._gaps.add(text)
-                _warn(str(gap))
+                _warn(f"not read: {gap}")

@@ -8,6 +8,7 @@ import typer
 
 from ..errors import InputError
 from .options import (
+    Cgroup,
     Columns,
     EventNumber,
     Format,
@@ -16,6 +17,7 @@ from .options import (
     OutputFormat,
     Proc,
     load_source,
+    memcg_path,
     print_columns,
     print_json,
     print_table,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..output.comparison import Edit
     from ..output.tables import Column
     from ..snapshot import Snapshot
+    from .edits import Wanted
 
 _DEFAULT_COUNT = 10
 Texts = list[str]
@@ -59,6 +62,21 @@ def whatif(
     swap_total: Annotated[
         Texts | None, typer.Option(metavar="SIZE", help="Change the swap space.")
     ] = None,
+    limit: Annotated[
+        Texts | None,
+        typer.Option(metavar="PATH=SIZE|max", help="Set a memory cgroup's limit."),
+    ] = None,
+    swap_limit: Annotated[
+        Texts | None,
+        typer.Option(metavar="PATH=SIZE|max", help="Set the swap that it may use on top."),
+    ] = None,
+    move: Annotated[
+        Texts | None, typer.Option(metavar="PID=PATH", help="Move it to a memory cgroup.")
+    ] = None,
+    oom_group: Annotated[
+        Texts | None, typer.Option(metavar="PATH=on|off", help="Set its memory.oom.group.")
+    ] = None,
+    cgroup: Cgroup = None,
     kernel: Kernel = None,
     count: Annotated[
         int | None,
@@ -73,7 +91,7 @@ def whatif(
     """Try edits: the ranking now and then.
 
     Nothing is changed on the machine. Edits apply in the order given. A NAME does for a PID
-    where exactly one process has it. Sizes: 2G, 512M, 4096 (bytes).
+    where exactly one process has it, a UNIT or CONTAINER for a PATH. Sizes: 2G, 512M, 4096.
     """
     from ..analysis.ranking import rank
     from ..output.change_columns import COLUMNS
@@ -95,19 +113,49 @@ def whatif(
         "add": add,
         "ram": ram,
         "swap_total": swap_total,
+        "limit": limit,
+        "swap_limit": swap_limit,
+        "move": move,
+        "oom_group": oom_group,
     }
     wanted = in_order(context.obj or [], {kind: found or [] for kind, found in texts.items()})
     if not wanted and kernel is None:
         raise InputError("no edit given: for example --pid 812 --adj -500, or --grow 812=+2G")
-    snapshot = load_source(source, proc, event=event)
+    snapshot = _with_totals(load_source(source, proc, event=event, cgroups=True), wanted)
     after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
-    before = _ranked_now(snapshot, kernel)
-    _print(before, rank(after, kernel=kernel or before.era), edits, chosen, count, form)
+    memcg = _scope(snapshot, cgroup, edits)
+    before = _ranked_now(snapshot, kernel, memcg)
+    then = rank(after, kernel=kernel or before.era, memcg=memcg)
+    _print(before, then, edits, chosen, count, form)
 
 
-def _ranked_now(snapshot: Snapshot, kernel: str | None) -> Ranking:
+def _scope(snapshot: Snapshot, cgroup: str | None, edits: list[Edit]) -> str | None:
+    """Return whose OOM is asked about: --cgroup's, or where a limit is changed, that one's."""
+    if cgroup is not None:
+        return memcg_path(snapshot, cgroup)
+    limited = [edit.path for edit in edits if edit.kind in ("limit", "swap_limit")]
+    return limited[-1] if limited else None
+
+
+def _with_totals(snapshot: Snapshot, wanted: list[Wanted]) -> Snapshot:
+    """Take a machine whose RAM or swap is unknown for the one that --ram and --swap-total name.
+
+    Without them there is no ranking to compare with: they tell what the source does not.
+    """
+    from .edits import apply_all
+
+    if snapshot.machine.totalpages is not None:
+        return snapshot
+    missing = {
+        "ram": snapshot.machine.ram_pages is None,
+        "swap_total": snapshot.machine.swap_pages is None,
+    }
+    return apply_all(snapshot, [one for one in wanted if missing.get(one.kind)])[0]
+
+
+def _ranked_now(snapshot: Snapshot, kernel: str | None, memcg: str | None) -> Ranking:
     """Rank by the snapshot's own rules, or where nothing tells them by those asked for."""
     from ..analysis.ranking import rank
     from ..kernel.evidence import pick_era
@@ -118,7 +166,7 @@ def _ranked_now(snapshot: Snapshot, kernel: str | None) -> Ranking:
         if kernel is None:
             raise
         era = pick_era(snapshot, kernel)
-    return rank(snapshot, kernel=era)
+    return rank(snapshot, kernel=era, memcg=memcg)
 
 
 def _print(

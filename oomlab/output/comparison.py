@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..analysis.cgroups import described
 from ..analysis.children import NO_CHILDREN
 from ..analysis.choice import choose
 from ..analysis.ranking import Ranking, cautions
+from ..snapshot import UNLIMITED_PAGES
 from ..units import human
 from .change_columns import ChangeRow, rank_of
 from .documents import gap_entries, kernel_entry, scope_entry, task_entry
@@ -26,6 +28,8 @@ class Edit:
     kind: str
     pid: int | None = None
     comm: str | None = None
+    path: str | None = None
+    """The memory cgroup that it is about."""
     value: int | str | None = None
     text: str = ""
 
@@ -42,27 +46,35 @@ def comparison_table(
     """Return the table of what moved under the answer's sentence."""
     heading = [answer(before, after), f"Edits: {'; '.join(edit.text for edit in edits)}."]
     if before.scope.totalpages != after.scope.totalpages:
-        pages = (r.scope.totalpages * r.snapshot.machine.page_size for r in (before, after))
-        heading.append("totalpages: {} now, {} then.".format(*map(human, pages)))
+        now, then = map(_total, (before, after))
+        heading.append(f"totalpages: {now} now, {then} then.")
     heading += [f"Note: {caution}." for caution in cautions(after)]
     marked = frozenset(i for i, row in enumerate(rows) if rank_of(row.after) == 1)
     return Table(columns=columns, rows=rows, heading=heading, marked=marked, fixed=fixed)
 
 
+def _total(ranking: Ranking) -> str:
+    pages = ranking.scope.totalpages
+    unlimited = pages >= UNLIMITED_PAGES >> 1
+    return "no limit" if unlimited else human(pages * ranking.snapshot.machine.page_size)
+
+
 def answer(before: Ranking, after: Ranking) -> str:
     """Return the one sentence: who dies now, and who would die then."""
     now, then, seen = _names(before), _names(after), seen_text(after)
+    path = after.scope.memcg
+    where = "" if path is None else f" in {described(after.snapshot, path)}"
     if not before.victim and not after.victim:
-        return "The kernel would find nobody to kill, now and then."
+        return f"The kernel would find nobody to kill{where}, now and then."
     if now == then:
-        return f"Nothing changes: the kernel would kill {then} now, and still then{seen}."
-    return f"The kernel would kill {now} now; with these edits, {then}{seen}."
+        return f"Nothing changes{where}: the kernel would kill {then} now, and still then{seen}."
+    return f"The kernel would kill {now} now{where}; with these edits, {then}{seen}."
 
 
 def _names(ranking: Ranking) -> str:
     scores = ranking.possible_victims
     if not scores:
-        return "nobody (it would panic)"
+        return "nobody (it would panic)" if ranking.scope.memcg is None else "nobody"
     if len(scores) == 1:
         return killed_text(ranking)
     more = f" or {len(scores) - 3} others" if len(scores) > 3 else ""
@@ -75,7 +87,10 @@ def whatif_document(
     """Return the JSON document ``oomlab.whatif/1``."""
     return {
         "schema": SCHEMA,
-        "edits": [{"kind": e.kind, "pid": e.pid, "comm": e.comm, "value": e.value} for e in edits],
+        "edits": [
+            {"kind": e.kind, "pid": e.pid, "comm": e.comm, "path": e.path, "value": e.value}
+            for e in edits
+        ],
         "victim_before": _victim(before),
         "victim_after": _victim(after),
         "before": _ranking_entry(before, count),

@@ -152,7 +152,7 @@ COLUMNS: tuple[Column[EraRow], ...] = (
 def eras_table(rows: Sequence[EraRow], own: Ranking | None) -> Table[EraRow]:
     """Return the table of the families; the heading says which is this machine's, and why."""
     marked = frozenset(index for index, row in enumerate(rows) if row.here)
-    return Table(columns=COLUMNS, rows=rows, heading=[_own_rules(own)], marked=marked)
+    return Table(columns=COLUMNS, rows=rows, heading=[_own_rules(own)], marked=marked, stacked=3)
 
 
 def _own_rules(own: Ranking | None) -> str:

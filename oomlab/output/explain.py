@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..analysis.allocator import unknown_reason
 from ..analysis.composition import KindTotal, Share, largest, total
 from ..analysis.explain import Explanation
 from ..analysis.faults import fault_meaning
 from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..analysis.origin import origin_text
+from ..analysis.tunables import RETURNS
 from ..mappings import Mapping
 from ..units import human
 from .bars import bar
@@ -28,6 +30,7 @@ def explain_text(one: Explanation, screen: Screen, count: int) -> str:
     if one.space is not None:
         parts += [_kinds(one, screen), _freeing(one, screen), _largest(one, screen, count)]
         parts += [_sizes(one, screen), _faults(one, screen)]
+        parts.append(_allocator(one, screen))
     parts.append(_settings(one, screen))
     return "\n".join(part for part in parts if part)
 
@@ -352,6 +355,32 @@ def _faults(one: Explanation, screen: Screen) -> str:
     )
     meaning = fault_meaning(rates, one.page_size) if rates.measured else []
     return _lines(screen, text, *meaning)
+
+
+def _allocator(one: Explanation, screen: Screen) -> str:
+    """Say which allocators it uses, what they do with freed memory, and how they are set."""
+    space, files = one.space, one.files
+    if space is None or files is None or not space.mappings:
+        return ""
+    lines = []
+    for found in one.allocators:
+        own = "" if found.is_malloc else ", for itself"
+        lines.append(f"Allocator: {found.name}{own} ({found.evidence}); {RETURNS[found.key]}.")
+    if not one.allocators:
+        lines.append(f"Allocator: unknown: {unknown_reason(space, files.elves)}.")
+    elif files.elves is None:
+        lines.append("By names of libraries only: what is linked in is unknown.")
+    keys = {found.key for found in one.allocators}
+    for tunable in one.tunables:
+        idle = "" if tunable.allocator in keys else " (no effect here: another allocator)"
+        where = "" if tunable.where == tunable.name else f"{tunable.where}: "
+        setting = tunable.value if tunable.allocator == "jvm" else f"{tunable.name}={tunable.value}"
+        lines.append(f"  {where}{setting}: {tunable.effect}{idle}")
+    if files.tunables is None:
+        lines.append("Its environment may not be read: settings are unknown.")
+    elif not one.tunables:
+        lines.append("No setting of it in the environment that it was started with.")
+    return _lines(screen, *lines)
 
 
 def _settings(one: Explanation, screen: Screen) -> str:

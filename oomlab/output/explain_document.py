@@ -48,6 +48,8 @@ def explain_document(one: Explanation, count: int) -> dict[str, Any]:
         "res_bytes": _bytes(one, vitals.resident_pages if vitals else one.task.rss_pages),
         "shr_bytes": _bytes(one, vitals.shared_pages) if vitals else None,
         "faults": _faults(one),
+        "allocators": [found._asdict() for found in one.allocators] if one.space else None,
+        "tunables": [tunable._asdict() for tunable in one.tunables] if one.space else None,
         "setting": _setting(one),
         "gaps": [
             *gap_entries(one.ranking.snapshot),

@@ -99,7 +99,7 @@ def rules_line(ranking: Ranking) -> str:
     if scope.totalpages >= UNLIMITED_PAGES >> 1:
         pages = "totalpages without a limit"
     if scope.memcg is not None:
-        pages += f" for memory cgroup {scope.memcg}"
+        pages += f" for {described(ranking.snapshot, scope.memcg)}"
     elif machine.ram_pages is not None and machine.swap_pages is not None:
         ram, swap = (human(p * machine.page_size) for p in (machine.ram_pages, machine.swap_pages))
         pages += f" (RAM {ram} + swap {swap})"

@@ -26,20 +26,24 @@ class Screen(NamedTuple):
 def render_table(table: Table[Any], screen: Screen) -> str:
     """Render for people, fitted to the screen."""
     columns, left_out = _fitting(table, screen)
+    if left_out and table.stacked:
+        from .stacked import render_stacked
+
+        return render_stacked(table, screen)
     body = _cells(columns, table.rows, screen)
-    lines = _wrapped(table.heading, screen)
+    lines = wrapped(table.heading, screen)
     if table.heading and table.rows:
         lines.append("")
     if table.rows:
-        lines += _coloured(_laid_out(columns, body), table, screen)
+        lines += coloured(laid_out(columns, body), table, screen)
     if left_out:
         names = ", ".join(column.name for column in left_out)
         lines += ["", f"Not shown for lack of width: {names}."]
-    lines += _wrapped(table.footer, screen)
+    lines += wrapped(table.footer, screen)
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _laid_out(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[str]:
+def laid_out(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[str]:
     """Lay out cells in columns, the headers first."""
     from tabulate import tabulate
 
@@ -108,7 +112,7 @@ def render_line(document: Any) -> str:
     return json.dumps(document, separators=(",", ":")) + "\n"
 
 
-def _wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
+def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
     """Break sentences into lines that fit the screen."""
     safe = [printable(sentence) for sentence in sentences]
     if screen.columns is None:
@@ -177,7 +181,8 @@ def _fitting(table: Table[Any], screen: Screen) -> tuple[list[Column[Any]], list
     return columns, left_out
 
 
-def _coloured(lines: list[str], table: Table[Any], screen: Screen) -> list[str]:
+def coloured(lines: list[str], table: Table[Any], screen: Screen) -> list[str]:
+    """Return the lines with the headers bold and marked rows in red, where the screen has it."""
     if not screen.colour:
         return lines
     bold, red, plain = "\x1b[1m", "\x1b[31m", "\x1b[0m"

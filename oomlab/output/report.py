@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ..analysis.events import Event
@@ -145,7 +146,15 @@ COLUMNS: tuple[Column[Event], ...] = (
         left=True,
         keep=5,
     ),
-    Column(name="why", header="WHY", help="the first cause", value=why, left=True, keep=8),
+    Column(
+        name="why",
+        header="WHY",
+        help="the first cause",
+        value=why,
+        left=True,
+        keep=8,
+        flexible=True,
+    ),
     Column(
         name="source",
         header="SOURCE",
@@ -168,6 +177,31 @@ COLUMNS: tuple[Column[Event], ...] = (
 def events_table(events: Sequence[Event], *, sources: int) -> Table[Event]:
     """Return the listing of events."""
     heading = [f"{len(events)} out-of-memory event{'' if len(events) == 1 else 's'}."]
+    if len(events) > _SUMMED_FROM:
+        heading += _summary(events)
     columns = [c for c in COLUMNS if c.name != "source" or sources > 1]
     footer = ["", "One in full: --event N."] if events else []
     return Table(columns=columns, rows=events, heading=heading, footer=footer)
+
+
+_SUMMED_FROM, _SUMMED = 5, 5
+
+
+def _summary(events: Sequence[Event]) -> list[str]:
+    """Return who was killed most often, whose memory ran out most often, and why."""
+    killed = [v.comm for event in events for v in event.report.victims]
+    nobody = sum(not event.report.victims for event in events)
+    places = [where(event.report) for event in events]
+    return [
+        f"Killed: {_most(killed)}." + (f" Nobody in {nobody} events." if nobody else ""),
+        f"Out of memory: {_most(places)}.",
+        f"Why: {_most([why(event) for event in events])}.",
+    ]
+
+
+def _most(names: Sequence[str]) -> str:
+    """Return the most frequent names with their numbers, and how many others there are."""
+    counted = Counter(names).most_common()
+    shown = ", ".join(f"{name} {count}" for name, count in counted[:_SUMMED])
+    left = len(counted) - _SUMMED
+    return (shown or "nobody") + (f" and {left} others" if left > 0 else "")

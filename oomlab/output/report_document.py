@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..analysis.asking import purpose_of
 from ..analysis.events import Event
 from ..kernel.gfp import flag_names
 from ..report import OomReport, TaskRow, Victim
@@ -95,6 +96,7 @@ def _trigger_entry(report: OomReport) -> dict[str, Any] | None:
         "nodemask": trigger.nodemask,
         "oom_score_adj": trigger.oom_score_adj,
         "oom_adj": trigger.oom_adj,
+        "purpose": purpose_of(report.stack),
     }
 
 

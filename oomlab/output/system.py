@@ -140,7 +140,7 @@ def _details(info: MemInfo) -> Iterator[str]:
     for name, text in (
         ("Unevictable", "is held where it is (mlock, ramfs, locked shared memory)"),
         ("AnonHugePages", "of the anonymous memory is in transparent huge pages"),
-        ("SwapCached", "is in memory and in swap too; most of it is counted as anonymous memory"),
+        ("SwapCached", "is in memory and in swap too (swap cache)"),
     ):
         if info.count(name):
             yield f"{human(info.count(name))} {text}."

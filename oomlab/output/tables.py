@@ -58,6 +58,8 @@ class Table(Generic[Row]):
     """Indexes of rows that a terminal shows in colour."""
     fixed: bool = False
     """The user chose the columns: none is left out for lack of width."""
+    stacked: int = 0
+    """Where columns would be left out, so many stand in the line and the others beneath it."""
 
 
 def choose(columns: Sequence[Column[Any]], names: str) -> list[Column[Any]]:

@@ -69,10 +69,12 @@ class MemcgTree(NamedTuple):
     gaps: tuple[Gap, ...]
 
 
-def read_memcgs(mount: Path, root: str = "/") -> MemcgTree:
+def read_memcgs(mount: Path, root: str = "/", only: str | None = None) -> MemcgTree:
     """Read all memory cgroups below a mount that shows the cgroup ``root``.
 
-    One that is removed meanwhile is left out. Raises SourceError where it can't be listed.
+    With ``only`` those are read whose limits bear on that cgroup: itself, what is below and what
+    is above. One that is removed meanwhile is left out. Raises SourceError where it can't be
+    listed.
     """
     if not mount.is_dir():
         raise SourceError(f"{mount}: no cgroup hierarchy there")
@@ -85,7 +87,8 @@ def read_memcgs(mount: Path, root: str = "/") -> MemcgTree:
     files: dict[str, dict[str, str]] = {}
     orders: dict[str, int] = {}
     owners: dict[str, int] = {}
-    for below, directory in _directories(mount, deny):
+    inside = None if only is None else only if root == "/" else only.removeprefix(root)
+    for below, directory in _directories(mount, deny, inside):
         path = below if root == "/" else root + below.rstrip("/")
         try:
             found = directory.stat()
@@ -103,8 +106,16 @@ def _gap(why: str, paths: list[str]) -> Gap:
     return Gap(what=f"memory cgroups ({len(paths)} files: {shown})", why=why)
 
 
-def _directories(mount: Path, deny: Callable[[OSError, str], None]) -> Iterator[tuple[str, Path]]:
-    for directory, names, _ in os.walk(mount, onerror=lambda e: deny(e, str(e.filename))):
+def _directories(
+    mount: Path, deny: Callable[[OSError, str], None], only: str | None = None
+) -> Iterator[tuple[str, Path]]:
+    """Yield each directory with its path from the mount on, parents first."""
+    top = mount
+    for part in (only or "").split("/"):
+        if part:
+            yield ("/" if top == mount else f"/{top.relative_to(mount)}"), top
+            top /= part
+    for directory, names, _ in os.walk(top, onerror=lambda e: deny(e, str(e.filename))):
         names.sort()
         below = Path(directory).relative_to(mount)
         yield ("/" if below == Path() else f"/{below}"), Path(directory)

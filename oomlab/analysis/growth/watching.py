@@ -6,13 +6,14 @@ Live samples and recorded ones go through the same door, so a replay says what w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from math import isfinite
 from typing import NamedTuple
 
+from ...errors import InputError
 from ...kernel.eras import Era
-from ...kernel.evidence import pick_era
+from ...kernel.evidence import mark_passed_over, pick_era
 from ...kernel.scope import Members
 from ...samples import Identity, Kinds, Sample, identity, used_pages
 from ...snapshot import Task
@@ -25,6 +26,8 @@ from .slope import Slope, theil_sen
 
 _MOST_GROWING = 10
 """So many of those that grew most are thought to go on when the future is asked about."""
+
+_MOST_LIKELY = 3
 
 Selection = frozenset[str]
 """PIDs and names as the user gave them; empty for whoever grows most."""
@@ -90,6 +93,8 @@ class Watch:
         self._memcg = memcg
         self._kernel = kernel
         self._era: Era | None = None
+        self._own_era: Era | None = None
+        self._likely: set[int] = set()
         self._last: Sample | None = None
         self._listed: dict[Identity, Task] = {}
         self._number = 0
@@ -100,6 +105,11 @@ class Watch:
         self._kinds: History[tuple[Identity, str]] = History(self._window)
         self._headroom: History[str] = History(self._window)
 
+    def knows_scope_of(self, sample: Sample) -> bool:
+        """Tell whether a sample shows the memory cgroup that is watched; the machine always."""
+        memcgs = sample.snapshot.memcgs or ()
+        return self._memcg is None or any(memcg.path == self._memcg for memcg in memcgs)
+
     def feed(self, sample: Sample) -> View:
         """Take the next sample and return what is known then. Raises InputError as rank does."""
         restarted = self._is_other_clock(sample)
@@ -107,9 +117,9 @@ class Watch:
             self._forget()
         self._number += 1
         self._remember(sample)
-        if self._era is None:
-            self._era = pick_era(sample.snapshot, self._kernel)
+        sample = self._marked(sample)
         ranking = rank(sample.snapshot, kernel=self._era, memcg=self._memcg)
+        self._likely = {score.task.pid for score in ranking.killable[:_MOST_LIKELY]}
         rows = self._rows(ranking, sample, None if restarted else self._last)
         listed = {identity(row.task): row.task for row in rows}
         ended = self._ended()
@@ -131,8 +141,24 @@ class Watch:
         )
 
     def wanted(self) -> set[int]:
-        """Return the pids of which the next sample should show the kinds of memory."""
-        return {pid for pid, _ in self._listed}
+        """Return the pids of which the next sample should show all there is.
+
+        Of those listed for their kinds of memory, of the likely victims for the kernel's own
+        score: it shows whom the kernel passes over.
+        """
+        return {pid for pid, _ in self._listed} | self._likely
+
+    def _marked(self, sample: Sample) -> Sample:
+        """Choose the rules by the first sample; mark in each whom the kernel passes over."""
+        if self._era is None or self._own_era is None:
+            self._era = pick_era(sample.snapshot, self._kernel)
+            self._own_era = self._era if self._kernel is None else _own_era(sample, self._era)
+        tasks = sample.snapshot.tasks
+        marks = mark_passed_over(tasks, self._own_era, sample.snapshot.machine)
+        if not any(marks):
+            return sample
+        marked = (t._replace(passed_over=m) for t, m in zip(tasks, marks, strict=True))
+        return replace(sample, snapshot=replace(sample.snapshot, tasks=tuple(marked)))
 
     def _is_other_clock(self, sample: Sample) -> bool:
         last = self._last
@@ -236,6 +262,14 @@ class Watch:
             if task.pid not in slopes:
                 slopes[task.pid] = theil_sen(*self._totals.series(identity(task)))
         return {pid: s.per_second for pid, s in slopes.items() if s is not None and s.trend > 0}
+
+
+def _own_era(sample: Sample, asked: Era) -> Era:
+    """Return the rules that the machine itself shows, those asked for where it shows none."""
+    try:
+        return pick_era(sample.snapshot)
+    except InputError:
+        return asked
 
 
 def _rate(row: Row) -> float:

@@ -92,7 +92,10 @@ def rank_oomd(
     """
     by_path = {memcg.path: memcg for memcg in snapshot.memcgs or ()}
     if not by_path:
-        raise InputError("systemd-oomd kills cgroups, and the source has no memory cgroups")
+        raise InputError(
+            "systemd-oomd kills cgroups, and the source has no memory cgroups "
+            "(oomlab snapshot saves them)"
+        )
     if any(memcg.version == 1 for memcg in by_path.values()):
         raise InputError("systemd-oomd needs cgroup v2; the memory cgroups here are of v1")
     if monitored not in by_path:

@@ -165,7 +165,8 @@ def _victims(ranking: EarlyoomRanking) -> str:
     first = [one for one in ranking.first(50) if ranking.places(one, 1)[0] == 1]
     if ranking.is_exact or len(first) == 1:
         return named(victim.task)
-    return "one of " + ", ".join(named(one.task) for one in first[:4]) + ": the scores are ranges"
+    names = ", ".join(named(one.task) for one in first[:4])
+    return f"one of {names}{' and others' if len(first) > 4 else ''}: the scores are ranges"
 
 
 def _act(where: Thresholds) -> str:

@@ -78,11 +78,8 @@ def _best(places: Places | None) -> int | None:
 
 
 def _why_not(row: Row) -> str:
-    swap, pressure = row.one.swap.why_not, row.one.pressure.why_not
-    if swap == pressure:
-        return swap or ""
-    parts = [("swap", swap), ("pressure", pressure)]
-    return "; ".join(f"{what}: {why}" for what, why in parts if why)
+    """Return why it is not killed at all: what concerns swap alone the heading says."""
+    return "" if row.one.may_be_killed else row.one.pressure.why_not or ""
 
 
 def _preference(row: Row) -> str:
@@ -155,8 +152,8 @@ COLUMNS: tuple[Column[Row], ...] = (
     ),
     Column(
         name="why_not",
-        header="NOT FOR",
-        help="why it is not killed for swap, for pressure or at all",
+        header="NEVER, BECAUSE",
+        help="why it is not killed (with --all)",
         value=_why_not,
         left=True,
         flexible=True,

@@ -40,7 +40,7 @@ def report_snapshot(report: OomReport) -> Snapshot:
         ]
     )
     if report.release is not None and rules != report.release:
-        why = f"{report.release} of mainline does not print so: rules of {rules} are taken"
+        why = f"mainline's {report.release} prints otherwise: the rules of {rules} are taken"
         gaps.append(Gap(what="kernel", why=f"{why}, by {evidence}"))
     if damaged_ram(report):
         why = "its number is not what the zones add up to: they are taken"
@@ -168,10 +168,9 @@ def _with_memcg(
     bounds = memcg_totalpages_bounds(report, machine)
     low, high = bounds if bounds is not None else (None, None)
     if bounds is not None and low != high:
-        upper = "without bound" if high is None else f"to {high}"
-        gaps.append(
-            Gap(what="total swap", why=f"not in the report: totalpages is {low} {upper} pages")
-        )
+        most = " or more" if high is None else f" to {high}"
+        why = f"a cgroup's report does not tell it, so totalpages is {low}{most} pages"
+        gaps.append(Gap(what="total swap", why=why))
     path = report.oom_memcg or "(a memory cgroup)"
     return reported._replace(memcg=path, totalpages_low=low, totalpages_high=high)
 

@@ -1,0 +1,144 @@
+"""Findings about memory cgroups: limits that hang or never bite, workers killed unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ...kernel.adjust import oom_score_adj_of
+from ...kernel.badness import OOM_SCORE_ADJ_MIN
+from ...snapshot import UNLIMITED_PAGES, Memcg, Task
+from ...units import human
+from ..cgroups import container_of
+from ..scopes import OomScope, is_limited
+from .finding import Facts, Finding, listed, named
+
+
+def unkillable_cgroups(facts: Facts) -> Iterator[Finding]:
+    """A limited cgroup whose processes are all at -1000: at its limit nobody can be killed."""
+    for scope in facts.cgroup_scopes:
+        inside = [task for task in facts.inside(scope) if task.has_mm is not False]
+        if scope.memcg is None or not is_limited(scope.memcg) or not inside:
+            continue
+        if all(oom_score_adj_of(task) == OOM_SCORE_ADJ_MIN for task in inside):
+            yield Finding(
+                "critical",
+                "unkillable_cgroup",
+                scope.name,
+                f"all of it is at -1000 ({listed(inside)}): at its limit the kernel finds nobody "
+                "to kill, and whoever needs memory there waits or fails",
+                "let one of them be killed, or take the limit away",
+                tuple(task.pid for task in inside),
+                scope.path,
+            )
+
+
+def swap_beside_a_limit(facts: Facts) -> Iterator[Finding]:
+    """A limit on memory alone: with swap unlimited its processes swap instead of meeting it.
+
+    Said where those who may swap hold at least half of the cgroup's memory.
+    """
+    swap = facts.snapshot.machine.swap_pages
+    page_size = facts.snapshot.machine.page_size
+    for scope in facts.cgroup_scopes if swap else ():
+        memcg = scope.memcg
+        if memcg is None or memcg.limit_pages in (None, UNLIMITED_PAGES):
+            continue
+        free = [
+            task
+            for below in facts.members.below(memcg.path)
+            if _swaps_freely(facts, below)
+            for task in facts.members.own[below.path]
+        ]
+        if free and _pages(free) * 2 >= _pages(facts.inside(scope)):
+            much = (swap or 0) >= (memcg.limit_pages or 0)
+            yield Finding(
+                "warning" if much else "info",
+                "swap_beside_limit",
+                scope.name,
+                f"its limit of {human((memcg.limit_pages or 0) * page_size)} is on memory alone: "
+                f"{listed(free)} may swap out up to {human((swap or 0) * page_size)} before it "
+                "bites, and slow down long before that",
+                "MemorySwapMax= (memory.swap.max); docker: --memory-swap",
+                tuple(task.pid for task in free),
+                scope.path,
+            )
+
+
+def _pages(tasks: Iterable[Task]) -> int:
+    return sum(task.rss_pages or task.rss_stat_pages or 0 for task in tasks)
+
+
+def _swaps_freely(facts: Facts, memcg: Memcg) -> bool:
+    """Tell whether nothing from the cgroup up to the top limits its swap."""
+    above = [one for one in facts.members.above(memcg.path) if one.path != "/"]
+    if any(one.version == 1 and one.swappiness == 0 for one in above[:1]):
+        return False
+    limits = [m.swap_limit_pages if m.version == 2 else m.memsw_limit_pages for m in above]
+    return bool(limits) and all(limit == UNLIMITED_PAGES for limit in limits)
+
+
+def workers_of_containers(facts: Facts) -> Iterator[Finding]:
+    """A container whose likely victim is not its main process: it lives on without its worker."""
+    for scope, main, inside in _with_main(facts):
+        if scope.place.kind != "container" or scope.ranking is None:
+            continue
+        victim = scope.ranking.victim
+        if victim is None or victim.task is main or _dies_whole(facts, scope):
+            continue
+        if len(inside) < 2 or main not in inside:
+            continue
+        yield Finding(
+            "warning",
+            "worker_not_main",
+            scope.name,
+            f"an OOM in it kills {named(victim.task)}, not its main process {named(main)}: "
+            "the container lives on without it, and no engine restarts it",
+            "memory.oom.group (Kubernetes sets it), or let the main process watch its workers",
+            (victim.task.pid, main.pid),
+            scope.path,
+        )
+
+
+def silent_kills(facts: Facts) -> Iterator[Finding]:
+    """A cgroup that has lost processes to an OOM while its main process lives on."""
+    for scope, main, _ in _with_main(facts):
+        kills = scope.memcg.oom_kills if scope.memcg is not None else None
+        if kills:
+            times = "once" if kills == 1 else f"{kills} times"
+            yield Finding(
+                "warning",
+                "silent_kills",
+                scope.name,
+                f"an OOM killed in it {times} since it was made, and its main process "
+                f"{named(main)} lives on: workers were killed and nobody was told",
+                "look at oomlab report and the program's own log; raise the limit or set "
+                "memory.oom.group",
+                (main.pid,),
+                scope.path,
+            )
+
+
+def _with_main(facts: Facts) -> Iterator[tuple[OomScope, Task, list[Task]]]:
+    """Yield the services and containers with their main process, all alive."""
+    for scope in facts.cgroup_scopes:
+        if scope.place.kind not in ("container", "unit") or scope.place.below:
+            continue
+        inside = [task for task in facts.inside(scope) if task.has_mm is not False]
+        if inside:
+            yield scope, _main(facts, scope, inside), inside
+
+
+def _main(facts: Facts, scope: OomScope, inside: list[Task]) -> Task:
+    """Return the main process: as the engine's files say, else the oldest."""
+    known = container_of(facts.snapshot, scope.place)
+    if known is not None and known.main_pid is not None:
+        for task in inside:
+            if task.pid == known.main_pid:
+                return task
+    return min(inside, key=lambda task: (task.start_ticks or 0, task.pid))
+
+
+def _dies_whole(facts: Facts, scope: OomScope) -> bool:
+    """Tell whether memory.oom.group of the cgroup or of one above kills it whole."""
+    path = scope.path or "/"
+    return any(memcg.oom_group for memcg in facts.members.above(path) if memcg.path != "/")

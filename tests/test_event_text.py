@@ -1,0 +1,152 @@
+# lines of logs, however long
+"""One event in words: what somebody reads at three in the morning."""
+
+import re
+
+import pytest
+from kernel_logs import KERNELS, event_of, events_of, expected, one_event
+
+from oomlab.analysis.asking import purpose_of
+from oomlab.output.escape import width
+from oomlab.output.event import event_text
+from oomlab.output.render import Screen
+
+
+def text_of(event, columns=None, count=5):
+    return event_text(event, Screen(columns), count)
+
+
+def the(kernel, recording):
+    pairs = zip(events_of(kernel), expected(kernel), strict=True)
+    return next(event for event, truth in pairs if truth["recording"] == recording)
+
+
+def section(text, label):
+    """The lines of one fact of the story, joined."""
+    found = re.search(rf"^{label:<10}(.*(?:\n {{10}}.*)*)", text, re.M)
+    return None if found is None else " ".join(found[1].split())
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_event_fits_the_screen(kernel, columns):
+    for event in events_of(kernel)[:30]:
+        for line in text_of(event, columns).splitlines():
+            assert width(line) <= columns or " " not in line.strip(), line
+
+
+def test_the_story_is_told_in_order():
+    text = text_of(the("6.12", "global-self"), 100)
+    labels = re.findall(r"^(\w[\w ]+?)  +\S", text, re.M)
+    assert labels[:6] == ["Killed", "Out of", "Asked by", "Verdict", "Badness", "Memory"]
+    assert "oom_score_adj 0" in section(text, "Killed")
+    assert section(text, "Out of") == "the machine's memory"
+    assert section(text, "Asked by").startswith("grower (")
+    assert "1 page for memory of its own; gfp_mask 0x" in section(text, "Asked by")
+    assert section(text, "Verdict").startswith("right by the rules of this kernel, signed")
+    assert section(text, "Memory").startswith("RAM 460M: anonymous and shared 403M, files 0")
+    assert "Why memory ran out:" in text
+    assert "     > " in text
+    assert "Tasks in the order of the kernel's choice (totalpages " in text
+
+
+def test_the_summands_are_the_badness():
+    event = the("6.12", "global-self")
+    shown = section(text_of(event), "Badness")
+    pid = event.verdict.pid
+    assert re.fullmatch(rf"\S+ of {pid} \(grower\) = anonymous \S+( \+ [a-z ]+ \S+)+", shown)
+
+
+def test_who_held_more_and_was_spared():
+    shown = section(text_of(the("6.12", "global-1")), "Spared")
+    assert re.fullmatch(r"\d+ \(\w+\) holds more \([\d.]+M\), but: oom_score_adj -1000", shown)
+    assert section(text_of(the("6.12", "global-self")), "Spared") is None
+
+
+def test_a_cgroup_its_limit_and_a_group_kill():
+    text = text_of(the("6.12", "memcg-group"))
+    assert section(text, "Out of") == "the limit of memory cgroup /whole"
+    assert "all of /whole had to die: memory.oom.group is set there" in section(text, "Killed")
+    assert "memory.oom.group is set on /whole" in section(text, "Verdict")
+
+
+def test_what_came_of_it_where_nobody_was_killed():
+    panic = text_of(the("6.12", "panic"))
+    assert "the kernel panicked: Out of memory: system-wide panic_on_oom" in section(
+        panic, "Killed"
+    )
+    assert section(panic, "Verdict").startswith("open: the model would choose")
+    nobody = text_of(the("6.12", "memcg-none"))
+    assert section(nobody, "Killed") == "nobody: the kernel found no process that it may kill"
+
+
+def test_what_the_printed_score_says():
+    assert re.search(r"its score \d+ is computed exactly", text_of(the("4.9", "global-self")))
+    assert "told what the report leaves out: how much swap counts" in text_of(
+        the("4.9", "memcg-swap")
+    )
+    assert re.search(
+        r"its score \d+ fits what the table allows, \d+ to \d+", text_of(the("3.2", "global-1"))
+    )
+    log = one_event("4.9", "global-self").decode()
+    wrong = re.sub(r"score \d+ or", "score 1 or", log)
+    assert "the kernel printed score 1, the table gives" in text_of(event_of(wrong.encode()))
+
+
+def test_what_is_not_told_is_said():
+    event = event_of(b"x invoked oom-killer: gfp_mask=0xd0, order=3, oom_score_adj=0\nMem-Info:\n")
+    text = text_of(event)
+    assert text.startswith("Event 1: time not told, Linux (not told)\n")
+    assert section(text, "Killed") == "not told: no kill line is there"
+    assert section(text, "Asked by") == "x, 8 pages in one piece; gfp_mask 0xd0"
+    assert "  - no task table\n" in text
+
+
+def test_names_can_do_no_harm():
+    log = one_event("6.12", "global-self").replace(b"grower", b"\xe2\x80\xaegr\x07w")
+    for columns in (None, 80):
+        text = text_of(event_of(log), columns)
+        assert "\x07" not in text
+        assert "\u202e" not in text
+
+
+PURPOSES = [
+    ("do_anonymous_page+0x1/0x2 handle_mm_fault+0x1/0x2", "memory of its own"),
+    (
+        "filemap_fault+0x1/0x2 __do_fault+0x1/0x2 handle_mm_fault+0x1/0x2",
+        "a mapped file, to be read again",
+    ),
+    ("copy_process+0x1/0x2 kernel_clone+0x1/0x2", "a new process or thread (fork)"),
+    ("shmem_fault+0x1/0x2 __do_fault+0x1/0x2", "tmpfs or shared memory"),
+    ("__alloc_skb+0x1/0x2 tcp_sendmsg+0x1/0x2", "network buffers"),
+    (
+        "allocate_slab+0x1/0x2 ___slab_alloc+0x1/0x2 kmem_cache_alloc+0x1/0x2",
+        "an object of the kernel (slab)",
+    ),
+    ("generic_perform_write+0x1/0x2 vfs_write+0x1/0x2", "a file to be written"),
+    ("page_cache_ra_unbounded+0x1/0x2 filemap_read+0x1/0x2", "a file to be read"),
+    ("__pte_alloc+0x1/0x2 handle_mm_fault+0x1/0x2", "a page table"),
+    ("do_swap_page+0x1/0x2 handle_mm_fault+0x1/0x2", "a page to come back from swap"),
+    ("moom_callback+0x1/0x2 process_one_work+0x1/0x2", "sysrq-f"),
+    ("nobody_knows+0x1/0x2", None),
+]
+
+
+@pytest.mark.parametrize(("frames", "purpose"), PURPOSES)
+def test_what_the_memory_was_for(frames, purpose):
+    assert purpose_of(frames.split()) == purpose
+
+
+def test_frames_with_a_question_mark_are_asked_last():
+    assert (
+        purpose_of(["? copy_process+0x1/0x2", "do_anonymous_page+0x1/0x2"]) == "memory of its own"
+    )
+    assert purpose_of(["[<ffffffff81131420>] ? copy_process+0x90/0x1b0"]).startswith(
+        "a new process"
+    )
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_recorded_call_trace_tells_what_for(kernel):
+    for event in events_of(kernel)[:30]:
+        assert purpose_of(event.report.stack) is not None or not event.report.stack
