@@ -95,3 +95,40 @@ def test_a_packed_bomb_is_read_in_bounded_memory(tmp_path):
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # The reader holds a few buffers of a megabyte; the bomb would be 300.
     assert after - before < 64 * 1024
+
+
+FLOODS = [
+    b"Node 0 DMA free:736kB boost:0kB min:88kB low:108kB high:128kB\n",
+    b"Killed process %d (x) total-vm:25844kB, anon-rss:14848kB, file-rss:0kB\n",
+    b"Out of memory: Kill process %d (x) score 5 or sacrifice child\n",
+    b"oom_reaper: reaped process %d (x), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB\n",
+    b"Node 0 hugepages_total=0 hugepages_free=0 hugepages_surp=0 hugepages_size=2048kB\n",
+    b"Kill process %d (x) sharing same memory\n",
+    b"anon %d\n",
+    b"slab_%d             12KB         24KB\n",
+    b"nothing that anybody knows %d\n",
+    b"/some/path/%d\n",
+]
+
+
+@pytest.mark.parametrize("line", FLOODS)
+def test_a_flood_of_one_line_in_an_event_is_held_within_bounds(line):
+    import tracemalloc
+
+    head, kill = LOG.splitlines(keepends=True)[:12], b"Killed process 7 (x) total-vm:1kB\n"
+    flood = b"".join(line % n if b"%d" in line else line for n in range(40_000))
+    log = b"".join(head) + flood + kill
+    tracemalloc.start()
+    found = read(log)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found
+    assert peak < 40 << 20
+
+
+def test_events_of_ever_new_hosts_are_held_within_bounds():
+    lines = [b"Jun 20 12:47:02 h%d kernel: Killed process %d (x)\n" % (n, n) for n in range(5000)]
+    begun = time.process_time()
+    found = read(b"".join(lines))
+    assert time.process_time() - begun < 5
+    assert [v.pid for r in found for v in r.victims] == list(range(5000))

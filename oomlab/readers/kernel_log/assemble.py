@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from ...report import OomReport
 from .belonging import CUT_HEAD, OPENERS, begins_another, belongs, is_over
+from .handling import add_unparsed
 from .joining import EXTENDABLE, fitted, is_complete, join, read_whole
 from .lines import Line, classify, looks_important
-from .reports import add_line, add_unparsed
+from .reports import add_line
 from .streams import Held, Stream
 from .table_lines import match_row
 from .unwrap import Unwrapper
@@ -25,6 +26,10 @@ QUIET_LINES = 400
 QUIET_AFTER_KILL = 100
 """And so many once somebody has been killed: more deaths and oom_reaper's word come soon."""
 MAX_HELD = 24
+MAX_LINES = 1 << 15
+"""Lines other than rows that an event may have: the largest machines print half as many."""
+MAX_STREAMS = 64
+"""Hosts and callers with an open event at a time; the one quiet for longest makes room."""
 
 _EPILOGUE = ("ill", "oom", "OOM", "panic", "nfo:", "{", "__REALTIME", "_HOSTNAME")
 """A line without any of these is of no event that has had its kill, and begins none."""
@@ -141,6 +146,8 @@ class Assembler:
             opens = line is not None and line.kind in (CUT_HEAD if self._cut_head else OPENERS)
             if not opens and not (line is None and "oom-kill" in wrapped.text):
                 return None
+            if len(self._streams) >= MAX_STREAMS:
+                self._end(max(self._streams, key=lambda one: self._streams[one].quiet))
             stream = self._streams[key] = Stream()
         self._last = stream
         return stream
@@ -175,10 +182,15 @@ class Assembler:
         for key, one in list(self._streams.items()):
             one.quiet += 1
             if one.quiet > (QUIET_AFTER_KILL if one.is_epilogue else QUIET_LINES):
-                self._flush(one)
-                self._finish(one)
-                self._streams.pop(key, None)
-                self._last = None if self._last is one else self._last
+                self._end(key)
+
+    def _end(self, key: tuple[str | None, str | None]) -> None:
+        """End a stream and its event."""
+        one = self._streams[key]
+        self._flush(one)
+        self._finish(one)
+        self._streams.pop(key, None)
+        self._last = None if self._last is one else self._last
 
     def _flush(self, stream: Stream) -> None:
         """Commit the held line, joined with what goes on from it."""
@@ -226,11 +238,16 @@ class Assembler:
         stream.tail.clear()
         if report.time is None:
             report.time = wrapped.time
+        if line.kind != "row":
+            stream.lines += 1
+            if stream.lines > MAX_LINES:
+                add_unparsed(report, line.match[0])
+                return
         add_line(report, line)
 
     def _finish(self, stream: Stream) -> None:
         report, stream.report = stream.report, None
-        stream.quiet = 0
+        stream.quiet = stream.lines = 0
         if report is None:
             stream.tail.clear()
             return

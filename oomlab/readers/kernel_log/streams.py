@@ -28,6 +28,8 @@ class Stream:
 
     report: OomReport | None = None
     held: Held | None = None
+    lines: int = 0
+    """Lines of the event that are no rows."""
     quiet: int = 0
     """Lines since the last one that said something of the event."""
     tail: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from ...report import OomReport, TaskRow
-from .handling import Handlers, Match
+from .handling import Handlers, Match, add_unparsed
 
 COLUMNS = {
     "uid": "uid",
@@ -29,7 +29,8 @@ COLUMNS = {
 }
 """Columns of the task table by the header's names, and the TaskRow fields that they fill."""
 
-MAX_TASKS = 1 << 22
+MAX_TASKS = 1 << 18
+"""As many rows as are kept: 100 MB of them."""
 
 
 def _state(report: OomReport, _m: Match) -> None:
@@ -70,11 +71,11 @@ def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
 
 def _row(report: OomReport, m: Match) -> None:
     if report.columns is None or len(report.tasks) >= MAX_TASKS:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
         return
     found = row_match(report.columns, m)
     if found is None:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
     else:
         report.tasks.append(_row_reader(report.columns)[1](found))
 
