@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 import oomlab
 from oomlab.analysis.killers.oomd import pressure_percent, rank_oomd, swap_state
-from oomlab.readers.cgroupfs import read_memcgs
+from oomlab.readers.cgroupfs import _read_xattrs, read_memcgs
 from oomlab.snapshot import Memcg, Pressure, Snapshot
 
 Run = Callable[..., tuple[int, str, str]]
@@ -236,6 +237,36 @@ def test_the_attributes_that_systemd_sets_are_read(
                 pytest.skip(f"no user attributes on this file system: {error}")
     (found,) = read_memcgs(tmp_path).memcgs
     assert (found.oomd_preference, found.owner_uid) == (preference, os.getuid())
+
+
+def test_attributes_of_a_real_cgroup() -> None:
+    """systemd sets them on the directory of a cgroup: the cgroup file system keeps them."""
+    mounts = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
+    mount = next((one for one in mounts if (one / "cgroup.controllers").exists()), None)
+    if mount is None:
+        pytest.skip("cgroup v2 is not mounted here")
+    place = mount / f"oomlab-test-{os.getpid()}"
+    try:
+        place.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made here: {error}")
+    try:
+        assert set(_read_xattrs(place).values()) == {""}
+        os.setxattr(place, "user.oomd_omit", b"1")
+        assert _read_xattrs(place) == {"user.oomd_avoid": "", "user.oomd_omit": "1"}
+    except OSError as error:
+        pytest.skip(f"this kernel has no user attributes for cgroups: {error}")
+    finally:
+        place.rmdir()
+
+
+def test_two_thousand_cgroups_are_ranked_in_time() -> None:
+    """Places are counted by bisection, not pair by pair."""
+    groups = [memcg(f"/{n}", n, n, pagescans=n % 3) for n in range(2000)]
+    snapshot = machine(*groups)
+    before = time.perf_counter()
+    assert len(rank_oomd(snapshot).by_pressure) == 1999
+    assert time.perf_counter() - before < 2
 
 
 def test_cgroup_v1_has_no_such_attributes(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ newer; the descent and what decides among equals are those of its src/oom/.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 from ...errors import InputError
@@ -16,7 +17,7 @@ from ...kernel.scope import is_inside, parent_of, system_scope
 from ...snapshot import Machine, Memcg, Snapshot
 from ..cgroups import all_paths
 from ..ranking import Ranking, rank
-from .partial import Places, places_of
+from .partial import Places
 
 SWAP_USED_LIMIT_PERCENT = 90
 """SwapUsedLimit=: both memory and swap in use must exceed it."""
@@ -201,12 +202,8 @@ def _idle(memcg: Memcg) -> str | None:
 
 
 def _placed(weighed: list[Candidate]) -> list[Candidate]:
-    swap = [one for one in weighed if one.swap.why_not is None]
-    pressure = [one for one in weighed if one.pressure.why_not is None]
-    swap_places = places_of(swap, partial(_before, _swap))
-    pressure_places = places_of(pressure, partial(_before, _reclaim))
-    by_swap = {one.memcg.path: at for one, at in zip(swap, swap_places, strict=True)}
-    by_pressure = {one.memcg.path: at for one, at in zip(pressure, pressure_places, strict=True)}
+    by_swap = _places_by(_swap, [one for one in weighed if one.swap.why_not is None])
+    by_pressure = _places_by(_reclaim, [one for one in weighed if one.pressure.why_not is None])
     return [
         one._replace(
             swap=one.swap._replace(places=by_swap.get(one.memcg.path)),
@@ -228,14 +225,34 @@ class _Measured(NamedTuple):
     most: Bound
 
 
-def _before(measure: Callable[[Candidate], _Measured], one: Candidate, other: Candidate) -> bool:
-    """Compare by preference, then by the least and the most that the two may show."""
-    mine, its = measure(one), measure(other)
-    if not mine.certain or mine.avoided is None or its.avoided is None:
-        return False
-    if mine.avoided != its.avoided:
-        return its.avoided
-    return mine.least > its.most
+def _places_by(
+    measure: Callable[[Candidate], _Measured], candidates: list[Candidate]
+) -> dict[str, Places]:
+    """Return each candidate's best and worst place: avoided ones last, the most first.
+
+    One is surely before another if its least exceeds the other's most.
+    """
+    found: dict[str, Places] = {}
+    measured = [(one.memcg.path, measure(one)) for one in candidates]
+    leasts: dict[bool, list[Bound]] = {False: [], True: []}
+    mosts: dict[bool, list[Bound]] = {False: [], True: []}
+    for _, one in measured:
+        if one.avoided is not None:
+            mosts[one.avoided].append(one.most)
+            if one.certain:
+                leasts[one.avoided].append(one.least)
+    for bounds in (*leasts.values(), *mosts.values()):
+        bounds.sort()
+    for path, one in measured:
+        above = below = 0
+        if one.avoided is not None:
+            group = leasts[one.avoided]
+            above = len(group) - bisect_right(group, one.most)
+            above += len(leasts[False]) if one.avoided else 0
+            below = bisect_left(mosts[one.avoided], one.least)
+            below += 0 if one.avoided else len(mosts[True])
+        found[path] = above + 1, len(measured) - (below if one.certain else 0)
+    return found
 
 
 def _swap(one: Candidate) -> _Measured:
