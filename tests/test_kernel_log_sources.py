@@ -207,7 +207,7 @@ def journalctl(tmp_path, monkeypatch):
 def test_the_journals_kernel_messages_of_all_boots_are_read(journalctl, capsys):
     status, out, err = run(capsys, "report", "--journal")
     assert (status, err) == (0, "")
-    assert f"Killed: {VICTIMS[0].pid}" in out
+    assert str(VICTIMS[0].pid) in out
     assert "2025-12-09" in out
     called = journalctl.with_name("journalctl.called").read_text().split()
     assert "_TRANSPORT=kernel" in called

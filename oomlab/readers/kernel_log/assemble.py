@@ -70,12 +70,19 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
-        if self._only_epilogue and not any(word in raw for word in _EPILOGUE):
+        if self._only_epilogue and not _may_matter(raw):
             self._pass_by()
             return
         for wrapped in self._unwrapper.unwrap(raw):
             self._take(wrapped, number)
-        self._only_epilogue = all(one.is_epilogue for one in self._streams.values())
+        self._only_epilogue = self._are_over()
+
+    def _are_over(self) -> bool:
+        """Tell whether of no event more than its aftermath can come."""
+        for one in self._streams.values():  # noqa: SIM110  # for every line: no generator
+            if not one.is_epilogue:
+                return False
+        return True
 
     def close(self) -> None:
         """End all events: the log is over, or nothing has been said of them for long."""
@@ -256,6 +263,14 @@ class Assembler:
                 add_unparsed(report, text)
         stream.tail.clear()
         self._done.append(report)
+
+
+def _may_matter(raw: str) -> bool:
+    """Tell whether a line after the kills may be of an event."""
+    for word in _EPILOGUE:  # noqa: SIM110  # for every line: no generator
+        if word in raw:
+            return True
+    return False
 
 
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:

@@ -152,7 +152,8 @@ def read_journal(reading: Reading, path: str | None = None) -> Iterator[OomRepor
 
     # As -k, but of all boots. -a: a name with control characters is no reason to hide a line.
     command = ["journalctl", "_TRANSPORT=kernel", "-a", "-o", "short-iso-precise"]
-    command += ["--no-pager", "-q", *([] if path is None else [f"--file={path}"])]
+    # Not -q: that nothing may be read, or nothing is there, must be said.
+    command += ["--no-pager", *([] if path is None else [f"--file={path}"])]
     name = path or "journal"
     try:
         with (
