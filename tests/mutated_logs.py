@@ -94,9 +94,14 @@ KINDS = (_flip, _double, _drop, _swap, _lengthen, _enlarge, _noise, _cut, _unwra
 
 
 def mutated(seed: int) -> bytes:
-    """The log of a seed: one of the small ones, with one to five things done to it."""
+    """The log of a seed: one of the small ones, damaged."""
     rng = random.Random(seed)
-    lines = list(rng.choice(small_logs()))
+    return damaged(rng.choice(small_logs()), rng)
+
+
+def damaged(whole: list[bytes], rng: random.Random) -> bytes:
+    """A log of these lines with one to five things done to it."""
+    lines = list(whole)
     for _ in range(rng.randrange(1, 6)):
         place = rng.randrange(len(lines))
         if lines[place]:
