@@ -53,6 +53,48 @@ def test_a_stable_tree_has_its_facts_from_its_level_on(change: object) -> None:
         assert getattr(era_of(f"{series}.0-1-generic").facts, fact) != value
 
 
+@pytest.mark.parametrize(
+    ("release", "fact", "value"),
+    [
+        # the trees and mails that show each deviation, their neighbours of other series, and
+        # the levels next to those from which it counts
+        ("3.2.0", "root_bonus", "30 points"),
+        ("3.2.70", "root_bonus", "30 points"),
+        ("3.2.71", "root_bonus", "3% points"),
+        ("3.1.71", "root_bonus", "30 points"),
+        ("3.3.71", "root_bonus", "30 points"),
+        ("3.4.38", "memcg_totalpages", "capped"),
+        ("3.4.39", "memcg_totalpages", "own swap"),
+        ("3.3.39", "memcg_totalpages", "capped"),
+        ("3.5.39", "memcg_totalpages", "capped"),
+        ("3.10.98", "root_bonus", "30 adj"),
+        ("3.10.99", "root_bonus", "3% usage"),
+        ("3.10.105", "root_bonus", "3% usage"),
+        ("3.9.99", "root_bonus", "30 adj"),
+        ("3.11.99", "root_bonus", "30 adj"),
+        ("3.12.10", "root_bonus", "30 adj"),
+        ("3.13.9", "root_bonus", "30 adj"),
+        ("3.13.10", "root_bonus", "3% usage"),
+        ("5.4.120", "formula", "pages"),
+        ("5.4.142", "formula", "pages"),
+        ("5.4.143", "formula", "signed"),
+        ("5.4.273", "formula", "signed"),
+        ("5.3.188", "formula", "pages"),
+        ("5.5.188", "formula", "pages"),
+        ("6.12.38", "status_counters", "approximate"),
+        ("6.12.39", "status_counters", "exact"),
+        ("6.12.107", "status_counters", "exact"),
+        ("6.11.39", "status_counters", "approximate"),
+        ("6.13.39", "status_counters", "approximate"),
+        ("6.14.7", "status_counters", "approximate"),
+        ("6.15.6", "status_counters", "approximate"),
+        ("6.15.7", "status_counters", "exact"),
+    ],
+)
+def test_stable_trees_deviate_as_their_sources_show(release: str, fact: str, value: str) -> None:
+    assert getattr(era_of(release).facts, fact) == value
+
+
 def check_value(fact: str, value: object) -> None:
     hint = typing.get_type_hints(Facts)[fact]
     assert value in typing.get_args(hint) if typing.get_args(hint) else isinstance(value, hint)

@@ -22,7 +22,7 @@ from test_mappings import read_asleep
 import oomlab
 from oomlab.analysis.composition import badness_shares, by_kind, total
 from oomlab.analysis.faults import FaultRates, fault_meaning, fault_rates
-from oomlab.analysis.origin import container_of, origin_of, origin_text, unit_of
+from oomlab.analysis.origin import origin_of, origin_text
 from oomlab.errors import SourceError
 from oomlab.kernel.eras import era_of
 from oomlab.kernel.usage import counter_error_pages
@@ -181,6 +181,16 @@ def test_a_name_does_where_it_is_unique(run_cli: Run) -> None:
     assert run_cli("explain", "4194305")[2].startswith("oomlab: no process 4194305")
 
 
+def test_sixty_thousand_mappings_are_explained(run_cli: Run) -> None:
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    number = min(60_000, limit - 1000)
+    with running(compiled("many"), str(number)) as (process, _):
+        began = time.process_time()
+        found = explained(run_cli, process.pid)
+        assert time.process_time() - began < 15  # 1.5 s on two cores of 2026
+    assert sum(kind["mappings"] for kind in found["kinds"]) >= number
+
+
 def test_a_zombie_is_told(run_cli: Run) -> None:
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -277,12 +287,11 @@ def test_who_set_it_is_inferred_from_the_parents() -> None:
     assert [task.pid for task in origin_of(loop, loop.tasks[0]).same] == [9]
 
 
-def test_cgroups_name_units_and_containers() -> None:
-    assert unit_of("/user.slice/user-0.slice/session-1.scope") == "session-1.scope"
-    assert unit_of("/a/b") is None
-    pod = "/kubepods.slice/kubepods-burstable.slice/cri-containerd-abc.scope"
-    assert container_of(pod) == "cri-containerd-abc.scope"
-    assert container_of("/system.slice/ssh.service") is None
+def test_its_scopes_and_its_place_in_each(run_cli: Run, sleeper: int) -> None:
+    scopes = explained(run_cli, sleeper)["scopes"]
+    assert scopes[-1]["name"] == "machine"
+    assert 1 <= scopes[-1]["rank"] <= scopes[-1]["of"]
+    assert f"{sleeper} (sleep) may die in " in run_cli("explain", str(sleeper))[1]
 
 
 def test_only_what_allocators_know_is_kept_of_an_environment() -> None:

@@ -325,3 +325,61 @@ def test_a_task_of_unknown_nodes_may_use_them_all() -> None:
     assert scored(anywhere, *others, uptime_seconds=9).low == 25_600
     alone = anywhere._replace(mems_allowed="0")
     assert scored(alone, uptime_seconds=9).low == 25_600
+
+
+ROOT_ONLY = 1 << 21 | 1 << 17
+
+
+def row(pid: int, total_vm: int, **changes: Any) -> Task:
+    """Return a task as an old report's table shows it."""
+    known = {"uid": 1000, "oom_adj": 0, "has_mm": True} | changes
+    return Task(pid, "t", total_vm_pages=total_vm, **known)
+
+
+def test_a_row_of_an_old_table_is_bounded_by_all_that_it_does_not_show() -> None:
+    one, other = row(5, 25_600, euid=7), row(6, 300)
+    machine = make_machine(uptime_seconds=999_999, cpus=4)
+    read = legacy_reader(era_of("2.6.32").facts, machine, (one, other, row(7, 0)))
+    found = read(one)
+    assert found is not None
+    assert found.seen == LegacyInputs(25_600, uid=1000, euid=7)
+    # No process has had more CPU time than there was, nor is it older than the machine.
+    cpu = cpu_roots(cpu_clocks(None), 4 * 1_000_000 * 100)[2]
+    assert found.least == LegacyInputs(
+        25_600,
+        cpu_root=cpu,
+        run_root=run_root(1_000_000),
+        cap_effective=ROOT_ONLY,
+        uid=1000,
+        euid=7,
+        disjoint=True,
+    )
+    assert found.most == LegacyInputs(25_600, [300, 0], nice=1, uid=1000)
+    root = read(row(8, 100, uid=0, oom_adj=3))
+    assert root is not None
+    assert root.seen == LegacyInputs(100, uid=0, cap_effective=ROOT_ONLY, oom_adj=3)
+    assert root.most.cap_effective == 0
+    assert root.most.oom_adj == root.least.oom_adj == 3
+
+
+def test_without_uptime_or_cpus_nothing_bounds_a_rows_age() -> None:
+    facts = era_of("2.6.32").facts
+    for changes in ({"uptime_seconds": None, "cpus": 4}, {"uptime_seconds": 5, "cpus": None}):
+        found = legacy_reader(facts, make_machine(**changes), ())(row(5, 9))
+        assert found is not None
+        assert found.least.cpu_root == 1 << 32
+        assert (found.most.cpu_root, found.most.run_root) == (0, 0)
+    at_hz = make_machine(uptime_seconds=1022, cpus=1, timer_hz=100)
+    found = legacy_reader(facts, at_hz, ())(row(5, 9))
+    assert found is not None
+    # 1023 seconds are 102,300 ticks, 99 units of 1024; a root of 1 needs 1024 seconds of age.
+    assert (found.least.cpu_root, found.least.run_root) == (9, 0)
+
+
+@pytest.mark.parametrize("known", [{"ppid": 1}, {"cap_effective": 0}, {"nice": 0}])
+def test_what_shows_more_is_no_row_of_a_table(known: dict[str, int]) -> None:
+    found = legacy_reader(era_of("2.6.32").facts, make_machine(uptime_seconds=9), ())(
+        row(5, 9, **known)
+    )
+    assert found is not None
+    assert found.least.disjoint is False

@@ -18,13 +18,9 @@ from hypothesis import strategies as st
 from oomlab.analysis.mappings import Kind, classify
 from oomlab.errors import SourceError, UnknownTaskError
 from oomlab.mappings import AddressSpace, Mapping, SmapsSizes
-from oomlab.readers.mappings import (
-    parse_mappings,
-    parse_memory_devices,
-    parse_rollup,
-    read_address_space,
-)
+from oomlab.readers.mappings import parse_memory_devices, read_address_space
 from oomlab.readers.procfs import PROC
+from oomlab.readers.smaps import parse_mappings, parse_rollup
 
 MIB = 1 << 20
 SMAPS = b"""\

@@ -47,9 +47,8 @@ PAGES_4G = 1 << 20
         # without swappiness no swap, from 3.10 on
         ("6.18", {"limit_pages": 10, "swappiness": 0}, {"swap_pages": 3}, 10),
         ("3.4", {"limit_pages": 10, "swappiness": 0}, {"swap_pages": 3}, 13),
-        # memory+swap below memory can't be set, but a snapshot may say so: 5.10 subtracts first
-        ("5.9", {"limit_pages": 10, "memsw_limit_pages": 8}, {"swap_pages": 3}, 8),
-        ("5.10", {"limit_pages": 10, "memsw_limit_pages": 8}, {"swap_pages": 3}, 8),
+        ("5.9", {"limit_pages": 10, "memsw_limit_pages": 12}, {"swap_pages": 3}, 12),
+        ("5.10", {"limit_pages": 10, "memsw_limit_pages": 12}, {"swap_pages": 3}, 12),
     ],
 )
 def test_totalpages_of_v1(

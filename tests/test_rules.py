@@ -15,7 +15,9 @@ from oomlab.analysis.whatif import set_oom_adj
 from oomlab.kernel.adjust import refusal, to_oom_adj, to_oom_score_adj, value_range
 from oomlab.kernel.eras import era_of
 from oomlab.kernel.nodes import nodes_in
-from oomlab.kernel.scope import memcg_scope, node_scope
+from oomlab.kernel.sacrifice import partners
+from oomlab.kernel.scope import memcg_scope, node_scope, system_scope
+from oomlab.kernel.selection import scorer
 from oomlab.kernel.sharing import likely_share_mm, may_share_mm
 from oomlab.kernel.usage import usage_reader
 from oomlab.snapshot import Memcg, Node, Snapshot, Task
@@ -454,3 +456,27 @@ def test_points_wrap_at_16_tib_from_3_5_to_4_8() -> None:
     for kernel, first in (("3.4", 2), ("3.5", 3), ("4.8", 3), ("4.9", 2)):
         snapshot = make_snapshot(*tasks, ram_pages=1 << 34, release=kernel)
         assert rank(snapshot, kernel=kernel)[0].task.pid == first
+
+
+def test_a_kernel_thread_that_looks_alike_is_no_partner() -> None:
+    facts = era_of("6.18").facts
+    victim = make_task(2, 1000, total_vm_pages=5000)
+    twin = make_task(3, 1000, total_vm_pages=5000)
+    thread = twin._replace(pid=4, kernel_thread=True)
+    unlike = make_task(5, 1000, total_vm_pages=4000)
+    others = (victim, twin, thread, unlike, twin._replace(pid=1))
+    assert [t.pid for t in partners(facts, victim, others, 1)] == [3]
+    assert [t.pid for t in partners(facts, victim, others, None)] == [3, 1]
+
+
+def test_a_score_as_a_function_of_oom_score_adj() -> None:
+    task = make_task(2, 100_000, adj=7, cap_effective=1 << 21)
+    snapshot = make_snapshot(task, release="4.16")
+    for kernel, share in (("4.16", 97_000), ("4.17", 100_000), ("3.10", 100_000 - 60_000)):
+        of = scorer(era_of(kernel), system_scope(snapshot), snapshot.machine)
+        by_adj = of.by_adj(task, 100_000)
+        assert [by_adj(adj) for adj in (0, 100, -10)] == [
+            share,
+            share + 200_000,
+            max(1, share - 20_000),
+        ]

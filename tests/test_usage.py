@@ -128,3 +128,21 @@ def test_page_tables_of_another_era_widen_what_is_bounded_already() -> None:
     assert usage_reader(facts, machine)(unknown) is None
     nobody = task._replace(rss_pages=None)
     assert usage_reader(facts, machine)(nobody) is None
+
+
+def test_an_entry_of_a_table_is_a_word() -> None:
+    # 4 KiB hold 512 entries of 64 bits or 1024 of 32: 1025 anonymous pages need 3 or 2 tables.
+    task = make_task(2, 2000, rss_anon_pages=1025, pagetable_bytes=10 * 4096)
+    facts = era_of("4.14").facts
+    for bits, least in ((64, 3), (32, 2)):
+        machine = make_machine(release="6.1", word_bits=bits)
+        assert usage_reader(facts, machine)(task) == (2010, 2000 + least, 2010)
+
+
+def test_a_distribution_that_shows_its_second_level_has_no_bounds() -> None:
+    task = make_task(2, 1000, pagetable_bytes=10 * 4096, pmd_bytes=3 * 4096)
+    facts = era_of("3.10").facts._replace(page_tables="ptes+pmds")
+    machine = make_machine(release="3.10.0-1160.el7.x86_64")
+    assert usage_reader(facts, machine)(task) == (1013, 1013, 1013)
+    hidden = task._replace(pmd_bytes=None)
+    assert usage_reader(facts, machine)(hidden) == (1010, 1010, 1020)

@@ -16,6 +16,7 @@ from .freeing import Freeing, killing_frees
 from .mappings import Kind, classify
 from .origin import Origin, origin_of
 from .ranking import Ranking
+from .scopes import OomScope, scopes_of
 from .tunables import Tunable, find_tunables
 
 SHARED_KINDS = (Kind.SHARED_ANON, Kind.MEMFD, Kind.TMPFS, Kind.SYSV)
@@ -28,6 +29,8 @@ class Explanation(NamedTuple):
     score: Score
     shares: tuple[Share, ...] | None
     origin: Origin
+    scopes: tuple[OomScope, ...]
+    """Where it may be killed, the innermost first."""
     space: AddressSpace | None = None
     kinds: tuple[Kind, ...] = ()
     """Of ``space``'s mappings, in their order."""
@@ -69,8 +72,13 @@ def explain(
     score = next((one for one in ranking.scores if one.task.pid == pid), None)
     if score is None:
         raise UnknownTaskError(f"no process {pid} in this snapshot")
+    snapshot, task = ranking.snapshot, score.task
     known = Explanation(
-        ranking, score, badness_shares(ranking, score), origin_of(ranking.snapshot, score.task)
+        ranking,
+        score,
+        badness_shares(ranking, score),
+        origin_of(snapshot, task),
+        tuple(scopes_of(snapshot, task, kernel=ranking.era)),
     )
     if space is None or files is None:
         return known
@@ -81,11 +89,11 @@ def explain(
         space=space,
         kinds=kinds,
         totals=by_kind(space, kinds),
-        freeing=killing_frees(score.task, space, kinds, files, known.page_size),
+        freeing=killing_frees(task, space, kinds, files, known.page_size),
         files=files,
         rates=fault_rates(before, files.vitals) if files.vitals else None,
         allocators=allocators,
-        tunables=find_tunables(files.tunables or (), score.task.cmdline or (), keys),
+        tunables=find_tunables(files.tunables or (), task.cmdline or (), keys),
     )
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from ..kernel.adjust import oom_score_adj_of
 from ..snapshot import Snapshot, Task
-
-_UNIT_ENDS = (".service", ".scope", ".socket", ".mount", ".swap")
+from .cgroups import cgroup_of, name_of
+from .owners import service_of
+from .places import place_of
 
 
 class Origin(NamedTuple):
@@ -19,9 +20,9 @@ class Origin(NamedTuple):
     above: Task | None
     """The first ancestor with another value, None where the chain ends or can't be seen."""
     unit: str | None
-    """The systemd unit, by the name of the cgroup."""
+    """The systemd unit that starts the process, by the path of its cgroup."""
     container: str | None
-    """The cgroup of a container or a pod, by its name."""
+    """The container, by the path of its cgroup and the name that a local engine knows."""
 
 
 def origin_of(snapshot: Snapshot, task: Task) -> Origin:
@@ -36,34 +37,9 @@ def origin_of(snapshot: Snapshot, task: Task) -> Origin:
             break
         same.append(parent)
         parent = by_pid.get(parent.ppid or 0)
-    path = _cgroup(task)
-    return Origin(value, tuple(same), above, unit_of(path), container_of(path))
-
-
-def _cgroup(task: Task) -> str:
-    """Return the cgroup that systemd placed the task in, else the memory controller's."""
-    for controller in ("name=systemd", "", "memory"):
-        path = task.cgroup_path(controller)
-        if path and path != "/":
-            return path
-    return ""
-
-
-def unit_of(path: str) -> str | None:
-    """Return the innermost systemd unit in a cgroup's path.
-
-    >>> unit_of("/system.slice/docker.service"), unit_of("/user.slice/user-0.slice")
-    ('docker.service', None)
-    """
-    names = [name for name in path.split("/") if name.endswith(_UNIT_ENDS)]
-    return names[-1] if names else None
-
-
-def container_of(path: str) -> str | None:
-    """Return the part of a cgroup's path that names a container or a pod."""
-    marks = ("kubepods", "docker", "libpod", "cri-containerd", "crio", "lxc")
-    names = [name for name in path.split("/") if name.startswith(marks)]
-    return names[-1] if names else None
+    place = place_of(cgroup_of(task) or "/")
+    container = name_of(snapshot, place) if place.container is not None else None
+    return Origin(value, tuple(same), above, service_of(place), container)
 
 
 def origin_text(origin: Origin) -> str:
@@ -74,8 +50,9 @@ def origin_text(origin: Origin) -> str:
     text = f"oom_score_adj is {value}"
     if origin.same:
         first = origin.same[-1]
-        many = f" and {len(origin.same) - 1} more ancestors" if len(origin.same) > 1 else ""
-        text += f", as its parent {_named(origin.same[0])}{many} ha{'ve' if many else 's'}"
+        text += f", as its parent {_named(origin.same[0])} has"
+        if len(origin.same) > 1:
+            text += f" and its ancestors up to {_named(first)}"
         if origin.above is not None:
             theirs = oom_score_adj_of(origin.above)
             return (

@@ -49,8 +49,9 @@ def explain(
 ) -> None:
     """Explain a process's badness and where its memory is.
 
-    By kind of mapping, what its death would free, page faults, VIRT, RES and SHR, who set
-    oom_score_adj, the allocator. A NAME does for a PID where exactly one process has it.
+    By kind of mapping, what its death would free, page faults, VIRT, RES and SHR, the
+    allocator, the scopes it may die in, who set oom_score_adj. A NAME does
+    for a PID where exactly one process has it.
     """
     if source is not None and interval is not None:
         raise InputError("--interval needs the live process: a snapshot is one moment")
@@ -69,7 +70,7 @@ def explain(
 
         print_json(explain_document(one, count))
     else:
-        from ..output.explain import kinds_table
+        from ..output.explain_memory import kinds_table
 
         if not one.totals:
             raise InputError("no mappings could be read: this format lists them by kind")
@@ -81,7 +82,7 @@ def _saved(process: str, source: str, event: int | None, kernel: str | None) -> 
     from ..analysis.ranking import rank
     from ..analysis.whatif import find_task
 
-    snapshot = load_source(source, None, _DETAILS, event)
+    snapshot = load_source(source, None, _DETAILS, event, cgroups=True)
     task = find_task(snapshot, process)
     return explain_one(rank(snapshot, kernel=kernel), task.pid)
 
@@ -101,7 +102,7 @@ def _live(
     from ..readers.procfs import PROC, ProcScan
 
     root = proc or PROC
-    snapshot = load_source(None, proc, _DETAILS)
+    snapshot = load_source(None, proc, _DETAILS, cgroups=True)
     pid = find_task(snapshot, process).pid
     before = None
     if interval is not None:

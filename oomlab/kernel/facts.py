@@ -93,7 +93,7 @@ class Facts(NamedTuple):
     """A positive oom_adj turns 0 points into 1 first."""
     legacy_disabled: bool
     """oom_adj -17 makes badness() itself 0."""
-    memcg_totalpages: Literal["none", "bytes bug", "capped", "own swap", "v2 swap"]
+    memcg_totalpages: Literal["none", "bytes bug", "capped", "own swap"]
     memcg_floor: bool
     """A memcg's totalpages is at least 1."""
     memcg_walk: Literal["none", "global", "tree"]

@@ -132,7 +132,6 @@ CHANGES: tuple[Change, ...] = (
     Change((5, 9), "family", "signed", _SIGNED),
     Change((5, 9), "formula", "signed", _SIGNED),
     Change((5, 10), "oom_adj_read_clamped", True, "trees 5.9 and 5.10"),
-    Change((5, 10), "memcg_totalpages", "v2 swap", "bd0b230fe145 (in v5.10)"),
     Change((6, 2), "killer_counters", "approximate", _PERCPU),
     Change((6, 2), "status_counters", "approximate", _PERCPU),
     Change((6, 16), "status_counters", "exact", _STATUS),

@@ -173,20 +173,17 @@ def memcg_totalpages(memcg: Memcg, machine: Machine, facts: Facts) -> int:
     swappiness = memcg.swappiness if memcg.version == 1 else machine.swappiness
     total = limit
     if swappiness != 0 or facts.memcg_totalpages == "capped":
-        total = limit + _swap_share(memcg, swap, facts)
+        total = limit + _swap_share(memcg, limit, swap)
     return max(1, total) if facts.memcg_floor else total
 
 
-def _swap_share(memcg: Memcg, swap: int, facts: Facts) -> int:
+def _swap_share(memcg: Memcg, limit: int, swap: int) -> int:
     """Return the pages of swap that the cgroup may use on top of its memory limit."""
-    limit = memcg.limit_pages or 0
     if memcg.version == 2:
         return swap if memcg.swap_limit_pages is None else min(memcg.swap_limit_pages, swap)
     if memcg.memsw_limit_pages is None:
         return swap
-    # Before 5.10 the sum was capped, since then the difference: the same unless it is negative.
-    share = min(memcg.memsw_limit_pages - limit, swap)
-    return share if facts.memcg_totalpages == "v2 swap" else min(swap, share)
+    return min(memcg.memsw_limit_pages - limit, swap)
 
 
 def is_inside(path: str, ancestor: str) -> bool:

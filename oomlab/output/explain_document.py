@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..analysis.cgroups import cgroup_of
 from ..analysis.composition import largest, total
 from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
@@ -11,6 +12,7 @@ from ..mappings import SmapsSizes
 from ..snapshot import Task
 from .documents import gap_entries, kernel_entry, scope_entry
 from .rank_rows import ranking_rows
+from .standing import standing_document, standing_rows
 
 EXPLAIN_SCHEMA = "oomlab.explain/1"
 
@@ -50,6 +52,7 @@ def explain_document(one: Explanation, count: int) -> dict[str, Any]:
         "faults": _faults(one),
         "allocators": [found._asdict() for found in one.allocators] if one.space else None,
         "tunables": [tunable._asdict() for tunable in one.tunables] if one.space else None,
+        "scopes": _scopes(one),
         "setting": _setting(one),
         "gaps": [
             *gap_entries(one.ranking.snapshot),
@@ -129,6 +132,12 @@ def _faults(one: Explanation) -> dict[str, Any] | None:
     }
 
 
+def _scopes(one: Explanation) -> Any:
+    snapshot = one.ranking.snapshot
+    rows = standing_rows(snapshot, one.task, one.scopes)
+    return standing_document(snapshot, one.task, rows)["scopes"]
+
+
 def _setting(one: Explanation) -> dict[str, Any]:
     origin = one.origin
 
@@ -141,5 +150,5 @@ def _setting(one: Explanation) -> dict[str, Any]:
         "differs_from": named(origin.above),
         "unit": origin.unit,
         "container": origin.container,
-        "memory_cgroup": one.task.cgroup_path("memory") or one.task.cgroup_path(""),
+        "cgroup": cgroup_of(one.task),
     }

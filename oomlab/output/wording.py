@@ -103,7 +103,6 @@ _PHRASES: dict[str, dict[Any, str]] = {
         "bytes bug": "limit + swap, swap a page size too small",
         "capped": "limit + swap, at most the limit of both",
         "own swap": "limit + the swap it may use, none at swappiness 0",
-        "v2 swap": "limit + the swap it may use, from one counter",
     },
     "memcg_walk": {"none": "no memory cgroups", "global": "that of the whole machine"}
     | {"tree": "parents before children"},

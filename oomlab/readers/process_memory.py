@@ -16,8 +16,8 @@ from ..errors import SourceError, UnknownTaskError
 from ..glibc.memory import Memory
 from ..glibc.ranges import Pages, Range
 from ..mappings import Mapping
-from .mappings import parse_mappings
 from .procpid import decode_name
+from .smaps import parse_mappings
 
 _PRESENT, _SWAPPED = 1 << 63, 1 << 62
 _ENTRY_BYTES = 8

@@ -1,0 +1,240 @@
+"""Where a process's memory is, as text: kinds, what a death frees, largest, top's sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..analysis.composition import KindTotal, largest, total
+from ..analysis.explain import Explanation
+from ..analysis.freeing import Freeing, Part
+from ..analysis.mappings import MEANINGS, Kind
+from ..mappings import Mapping
+from ..units import human
+from .rank_rows import size
+from .render import Screen, render_table
+from .tables import Column, Table
+
+
+def lines_text(screen: Screen, *sentences: str) -> str:
+    """Render sentences fitted to the screen."""
+    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
+    return render_table(nothing, screen)
+
+
+KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
+    Column(name="kind", header="KIND", help="what for", value=lambda k: k.kind.value, left=True),
+    Column(name="mappings", header="MAPPINGS", help="how many", value=lambda k: k.mappings, keep=3),
+    Column(
+        name="size",
+        header="SIZE",
+        key="size_bytes",
+        help="address space",
+        value=lambda k: k.size,
+        show=lambda k: human(k.size),
+    ),
+    Column(
+        name="rss",
+        header="RSS",
+        key="rss_bytes",
+        help="in memory",
+        value=lambda k: k.rss,
+        show=lambda k: size(k.rss),
+    ),
+    Column(
+        name="pss",
+        header="PSS",
+        key="pss_bytes",
+        help="shared pages divided by their users",
+        value=lambda k: k.pss,
+        show=lambda k: size(k.pss),
+    ),
+    Column(
+        name="private_dirty",
+        header="PRIVATE DIRTY",
+        key="private_dirty_bytes",
+        help="written, and mapped nowhere else",
+        value=lambda k: k.private_dirty,
+        show=lambda k: size(k.private_dirty),
+    ),
+    Column(
+        name="swap",
+        header="SWAP",
+        key="swap_bytes",
+        help="swapped out",
+        value=lambda k: k.swap,
+        show=lambda k: size(k.swap),
+    ),
+    Column(
+        name="meaning",
+        header="WHAT IT IS",
+        help="in words",
+        value=lambda k: MEANINGS[k.kind],
+        left=True,
+        keep=1,
+        flexible=True,
+    ),
+)
+
+
+def kinds_table(one: Explanation) -> Table[KindTotal]:
+    """Return the table of mappings by kind."""
+    return Table(columns=KIND_COLUMNS, rows=one.totals, heading=("Its memory by kind of mapping:",))
+
+
+def kinds_text(one: Explanation, screen: Screen) -> str:
+    """Return the table of kinds and what they sum to; empty for a saved snapshot's process."""
+    space = one.space
+    if space is None:
+        return ""
+    if not space.mappings:
+        denied = bool(space.gaps)
+        why = "its mappings may not be read (be root or its user)" if denied else "it maps nothing"
+        return lines_text(screen, f"No memory by kind: {why}.")
+    return render_table(kinds_table(one), screen) + lines_text(screen, *_sums(one))
+
+
+def _sums(one: Explanation) -> Iterator[str]:
+    """Say what all kinds sum to, and what the counters say of the same."""
+    space = one.space
+    assert space is not None
+    if not space.has_sizes:
+        yield "smaps could not be read: address space only."
+        return
+    rss, pss = total(space, "rss") or 0, total(space, "pss")
+    counted = None if one.task.rss_pages is None else one.task.rss_pages * one.page_size
+    same = "as VmRSS says" if counted == rss else f"VmRSS says {size(counted)}"
+    yield f"Together {human(rss)} RSS ({same}), {size(pss)} PSS."
+    parts = {
+        "locked in memory": total(space, "locked"),
+        "in transparent huge pages": _huge(one),
+        "given back with MADV_FREE but not yet taken": total(space, "lazyfree"),
+        "merged by KSM or shared since fork": _shared_anon(one),
+    }
+    said = [f"{human(value)} {name}" for name, value in parts.items() if value]
+    if said:
+        yield f"Of that: {', '.join(said)}."
+
+
+def _huge(one: Explanation) -> int:
+    assert one.space is not None
+    names = ("anon_huge", "shmem_huge", "file_huge")
+    return sum(total(one.space, name) or 0 for name in names)
+
+
+def _shared_anon(one: Explanation) -> int:
+    if one.freeing is None:
+        return 0
+    return sum(part.low for part in one.freeing.kept if part.name.startswith("anonymous"))
+
+
+def _range(low: int, high: int) -> str:
+    if low == high:
+        return human(low)
+    return f"up to {human(high)}" if not low else f"{human(low)} to {human(high)}"
+
+
+def freeing_text(one: Explanation, screen: Screen) -> str:
+    """Say what its death would free, part by part, and what would stay."""
+    freeing = one.freeing
+    if freeing is None:
+        return ""
+    parts = [
+        _freed_sentence(one, freeing),
+        *(_part("frees", part) for part in freeing.freed if part.high),
+    ]
+    if freeing.swap is not None and freeing.swap.high:
+        parts.append(_part("frees", freeing.swap))
+    parts += [_part("keeps", part) for part in freeing.kept]
+    return lines_text(screen, *parts)
+
+
+def _freed_sentence(one: Explanation, freeing: Freeing) -> str:
+    task = one.task
+    pages = (task.rss_pages or 0) + (task.swap_pages or 0)
+    charged = pages * one.page_size + (task.pagetable_bytes or 0)
+    text = f"Killing it would free {_range(freeing.low, freeing.high)} of RAM"
+    return f"{text}; it is charged for {human(charged)} (RSS, swap and page tables):"
+
+
+def _part(verb: str, part: Part) -> str:
+    why = f" ({part.why})" if part.why else ""
+    return f"  {verb} {_range(part.low, part.high):>8}  {part.name}{why}"
+
+
+_Entry = tuple[Mapping, Kind]
+_LARGEST: tuple[Column[_Entry], ...] = (
+    Column(
+        name="address",
+        header="ADDRESS",
+        help="where it begins",
+        value=lambda e: f"{e[0].start:x}",
+        left=True,
+        keep=4,
+    ),
+    Column(
+        name="size", header="SIZE", help="", value=lambda e: e[0].size,
+        show=lambda e: human(e[0].size),
+    ),
+    Column(
+        name="rss", header="RSS", help="", value=lambda e: e[0].sizes.rss if e[0].sizes else None,
+        show=lambda e: size(e[0].sizes.rss if e[0].sizes else None),
+    ),
+    Column(name="kind", header="KIND", help="", value=lambda e: e[1].value, left=True),
+    Column(
+        name="path", header="FILE", help="", value=lambda e: e[0].path, left=True, flexible=True
+    ),
+)  # fmt: skip
+
+
+def largest_text(one: Explanation, screen: Screen, count: int) -> str:
+    """Return the table of the ``count`` largest mappings."""
+    if one.space is None or not one.space.mappings or not count:
+        return ""
+    rows = largest(one.space, one.kinds, count)
+    return render_table(
+        Table(columns=_LARGEST, rows=rows, heading=("Its largest mappings:",)), screen
+    )
+
+
+def sizes_text(one: Explanation, screen: Screen) -> str:
+    """Say what VIRT, RES, SHR and PSS of it are, and why they differ."""
+    vitals = one.files.vitals if one.files else None
+    if vitals is None or not vitals.total_vm_pages or one.space is None:
+        return ""
+    page = one.page_size
+    virt, res = vitals.total_vm_pages * page, (vitals.resident_pages or 0) * page
+    shr = (vitals.shared_pages or 0) * page
+    lines = ["Why top's sizes differ:", f"  VIRT {human(virt):>5}  {_virt(one)}"]
+    lines.append(f"  RES  {human(res):>5}  in memory now; pages shared with others count whole")
+    elsewhere = ""
+    shared = [total(one.space, name) for name in ("shared_clean", "shared_dirty")]
+    if None not in shared:
+        now = sum(value or 0 for value in shared)
+        elsewhere = f"; {human(now)} of RES is mapped elsewhere too now"
+    lines.append(f"  SHR  {human(shr):>5}  file and shmem pages, which may be shared{elsewhere}")
+    pss = total(one.space, "pss")
+    if pss is not None:
+        lines.append(f"  PSS  {human(pss):>5}  RES with each page divided by its users")
+    return lines_text(screen, *lines)
+
+
+def _virt(one: Explanation) -> str:
+    if not one.totals:
+        return "all address space, used or not"
+    closed = sum(k.size for k in one.totals if k.kind is Kind.RESERVED)
+    closed += sum(m.size for m, _ in _closed_arenas(one))
+    text = f"all address space: {human(closed)} reserved without access"
+    assert one.space is not None
+    rss, swap = total(one.space, "rss"), total(one.space, "swap")
+    if rss is None:
+        return text
+    untouched = sum(k.size for k in one.totals) - closed - rss - (swap or 0)
+    return f"{text}, {human(max(0, untouched))} never touched or given back"
+
+
+def _closed_arenas(one: Explanation) -> Iterator[_Entry]:
+    assert one.space is not None
+    for entry in zip(one.space.mappings or (), one.kinds, strict=True):
+        if entry[1] is not Kind.RESERVED and not entry[0].accessible:
+            yield entry
