@@ -1,7 +1,9 @@
 """The command ``oomlab report``, and ``--from LOG --event N`` of rank and whatif."""
 
+import csv
 import gzip
 import json
+import re
 
 import pytest
 from kernel_logs import expected, one_event, recorded
@@ -170,3 +172,20 @@ def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
     again = load(tmp_path / "s.json")
     assert again == taken
     assert rank(again).victim == rank(taken).victim
+
+
+def test_a_long_list_is_summed_up_and_says_more_than_whose_limit(capsys, log):
+    _, out, _ = run(capsys, "report", log)
+    text = " ".join(out.split())
+    assert re.search(r"Killed: (\S+ \d+, )+\S+ \d+ and \d+ others\. Nobody in \d+ events\.", text)
+    assert re.search(r"Out of memory: machine \d+, /\w+ \d+,", text)
+    assert "Why: full of processes' own memory" in text
+    _, short, _ = run(capsys, "report", log, "--victim", "grower", "--cgroup", "/one")
+    assert "Nobody in" not in short
+
+
+def test_the_reason_in_the_list_is_what_filled_the_cgroup(capsys, log):
+    _, out, _ = run(capsys, "report", log, "--cgroup", "/", "--format", "csv")
+    rows = list(csv.DictReader(out.splitlines()))
+    of_limits = [row for row in rows if row["constraint"] == "CONSTRAINT_MEMCG"]
+    assert {row["why"] for row in of_limits} >= {"full of processes' own memory"}

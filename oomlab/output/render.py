@@ -119,7 +119,7 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
         return safe
     from textwrap import wrap
 
-    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20))]
+    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20)) or [""]]
 
 
 def _csv_cell(value: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..analysis.asking import purpose_of
+from ..analysis.distribution import distribution_of
 from ..analysis.events import Event
 from ..kernel.gfp import flag_names
 from ..report import OomReport, TaskRow, Victim
@@ -32,6 +33,7 @@ def event_entry(event: Event) -> dict[str, Any]:
         "uptime_seconds": report.uptime_seconds,
         "host": report.host,
         "kernel": report.release,
+        "distribution": distribution_of(report.release),
         "era": event.ranking.era.family if event.ranking is not None else None,
         "rules_of": reported.rules_of if reported is not None else None,
         "evidence": reported.evidence if reported is not None else None,
