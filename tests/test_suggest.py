@@ -381,7 +381,7 @@ def deaths(snapshot: Snapshot, release: str) -> list[set[int]]:
         )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(people, st.sampled_from(RELEASES), st.sets(groups), st.booleans(), st.data())
 def test_the_protected_die_last_with_children_and_groups_too(
     drawn: list[tuple[int, int, int, str]],
