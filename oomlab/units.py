@@ -38,6 +38,16 @@ def human(size_bytes: int) -> str:
     return f"{sign}{scaled:.1f}{suffix}" if scaled < 9.95 else f"{sign}{scaled:.0f}{suffix}"
 
 
+def human_range(low_bytes: int, high_bytes: int) -> str:
+    """Return two sizes as one where both look alike.
+
+    >>> human_range(126_500_000, 127_000_000), human_range(4096, 8192)
+    ('121M', '4.0K to 8.0K')
+    """
+    low, high = human(low_bytes), human(high_bytes)
+    return low if low == high else f"{low} to {high}"
+
+
 def parse_size(text: str, *, signed: bool = False) -> int:
     """Return the bytes in ``text``: ``8G``, ``512MiB``, ``1.5g``, ``4096``.
 
