@@ -7,8 +7,8 @@ import re
 import time
 
 import pytest
-import test_kernel_log_damage
 from kernel_logs import KERNELS, event_of, events_of, expected, one_event, read, understood
+from mutated_logs import damaged
 
 from oomlab.analysis.asking import purpose_of
 from oomlab.analysis.distribution import distribution_of
@@ -186,11 +186,10 @@ DAMAGED = [("6.12", "global-1"), ("6.12", "memcg-group"), ("4.19-v1", "memcg-nes
 
 
 @pytest.mark.parametrize("case", DAMAGED, ids="-".join)
-def test_a_damaged_report_is_told_without_an_error(case, monkeypatch):
-    monkeypatch.setattr(test_kernel_log_damage, "LOG", one_event(*case))
-    rng = random.Random(7)
+def test_a_damaged_report_is_told_without_an_error(case):
+    lines, rng = one_event(*case).splitlines(keepends=True), random.Random(7)
     for _ in range(40):
-        events = understood(read(test_kernel_log_damage.mutate(rng)))
+        events = understood(read(damaged(lines, rng)))
         for event in events:
             text_of(event, 80)
         json.dumps(report_document(events))

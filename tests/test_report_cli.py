@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from kernel_logs import expected, one_event, recorded
+from kernel_logs import events_of, expected, one_event, recorded
 
 from oomlab.cli.app import main
 
@@ -172,6 +172,27 @@ def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
     again = load(tmp_path / "s.json")
     assert again == taken
     assert rank(again).victim == rank(taken).victim
+
+
+def test_json_is_written_event_by_event_as_one_document():
+    from oomlab.output.render import render_json
+    from oomlab.output.report_document import render_events, report_document
+
+    for events in (events_of("6.12"), events_of("6.12")[:1], []):
+        assert "".join(render_events(events)) == render_json(report_document(events))
+
+
+def test_a_listing_of_many_events_says_what_their_whole_would():
+    from oomlab.analysis.events import for_listing
+    from oomlab.output.render import FORMATS, Screen
+    from oomlab.output.report import events_table
+
+    whole = events_of("6.12")
+    small = [for_listing(event) for event in whole]
+    for form in ("table", "csv", "markdown"):
+        texts = [FORMATS[form](events_table(e, sources=1), Screen()) for e in (whole, small)]
+        assert texts[0] == texts[1]
+    assert all(not event.report.tasks and event.ranking is None for event in small)
 
 
 def test_a_long_list_is_summed_up_and_says_more_than_whose_limit(capsys, log):

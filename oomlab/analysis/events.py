@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError
 from ..report import OomReport
@@ -69,6 +69,12 @@ def understand(
         causes=tuple(diagnose(report, page_size, ram_pages)),
         gaps=tuple(gaps),
     )
+
+
+def for_listing(event: Event) -> Event:
+    """Return an event without its tasks and memory: what a line of a listing says is there."""
+    report = replace(event.report, tasks=[], stack=[], memory=None, memcg=None, unparsed=[])
+    return replace(event, report=report, snapshot=None, ranking=None)
 
 
 def _missing(report: OomReport) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..analysis.asking import purpose_of
@@ -19,6 +20,18 @@ SCHEMA = "oomlab.report/1"
 def report_document(events: Sequence[Event]) -> dict[str, Any]:
     """Return the JSON document ``oomlab.report/1``: memory in bytes."""
     return {"schema": SCHEMA, "events": [event_entry(event) for event in events]}
+
+
+def render_events(events: Iterable[Event]) -> Iterator[str]:
+    """Yield the text of ``report_document`` event by event: no more than one is held."""
+    yield f'{{\n  "schema": "{SCHEMA}",\n  "events": ['
+    separator = "\n"
+    for event in events:
+        text = json.dumps(event_entry(event), indent=2)
+        # No string has a line break of its own: JSON escapes it.
+        yield separator + "    " + text.replace("\n", "\n    ")
+        separator = ",\n"
+    yield "]\n}\n" if separator == "\n" else "\n  ]\n}\n"
 
 
 def event_entry(event: Event) -> dict[str, Any]:
