@@ -6,11 +6,17 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False
+"""What checkers take for true by its name: importing typing would cost time at each start, and an
+interrupt meanwhile a traceback."""
 
 if TYPE_CHECKING:
+    from .analysis.audit import audit
     from .analysis.choice import Choice, choose
     from .analysis.ranking import Ranking, rank
+    from .analysis.suggest import suggest
+    from .analysis.suggestion import Growth, Suggestion
     from .analysis.whatif import (
         add_task,
         find_task,
@@ -34,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Choice",
     "Gap",
+    "Growth",
     "InputError",
     "Machine",
     "Memcg",
@@ -44,9 +51,11 @@ __all__ = [
     "Snapshot",
     "SnapshotFormatError",
     "SourceError",
+    "Suggestion",
     "Task",
     "UnknownTaskError",
     "add_task",
+    "audit",
     "choose",
     "find_task",
     "grow",
@@ -60,9 +69,14 @@ __all__ = [
     "set_rss",
     "set_swap",
     "set_swap_total",
+    "suggest",
 ]
 
 _HOME = {
+    "Growth": ".analysis.suggestion",
+    "Suggestion": ".analysis.suggestion",
+    "audit": ".analysis.audit",
+    "suggest": ".analysis.suggest",
     "Choice": ".analysis.choice",
     "choose": ".analysis.choice",
     "set_oom_adj": ".analysis.whatif",

@@ -12,7 +12,14 @@ class InputError(OomlabError):
 
 
 class EventError(InputError):
-    """A log holds several out-of-memory events and none was named, or not the one named."""
+    """A log holds several out-of-memory events and none was named, or not the one named.
+
+    ``choices`` tells them apart, a line for each.
+    """
+
+    def __init__(self, message: str, choices: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.choices = choices
 
 
 class UnknownTaskError(OomlabError):

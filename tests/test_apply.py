@@ -113,7 +113,7 @@ def test_half_way_failure_says_what_was_done_and_what_not(
     path.write_text(json.dumps(document))
     status, out, _ = run_cli("apply", str(path), "--yes")
     assert status == 1
-    assert out.startswith("1 of 2 values written and read back; the others were not:")
+    assert out.startswith("1 of 2 values written and read back; the rest was not:")
     assert "it has ended" in out
     assert "\x1b" not in out
     assert adj_of(pair[1]) == document["changes"][1]["after"]
@@ -189,6 +189,7 @@ def test_without_anybody_to_ask_nothing_is_written(pair: tuple[int, int], tmp_pa
         (["apply", "--undo", "/nowhere.json"], "/nowhere.json"),
         (["suggest", "--protect", "1", "--from", "x", "--apply"], "--apply writes to this machine"),
         (["suggest", "--protect", "1", "--yes"], "go with --apply"),
+        (["suggest", "--protect", "1", "--kernel", "5.4", "--apply"], "own rules"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, run_cli: Run) -> None:

@@ -10,8 +10,8 @@ import re
 import pytest
 from kernel_logs import event_of, events_of, expected, one_event
 
-from oomlab.analysis.cause import SHARE
-from oomlab.analysis.limits import owner_of
+from oomlab.analysis.causes.cause import SHARE
+from oomlab.analysis.causes.limits import owner_of
 
 BASE = one_event("6.12", "global-1").decode()
 RAM = 116_765
@@ -492,8 +492,8 @@ def test_causes_are_ranked_limits_first_then_the_largest_use():
 def test_every_share_is_asked_for():
     from pathlib import Path
 
-    import oomlab.analysis
+    import oomlab.analysis.causes
 
-    room = Path(oomlab.analysis.__file__).parent
+    room = Path(oomlab.analysis.causes.__file__).parent
     text = "".join(path.read_text() for path in room.glob("*.py") if path.stem != "cause")
     assert all(f'"{name}"' in text for name in SHARE)

@@ -1,15 +1,21 @@
 # lines of logs, however long
 """One event in words: what somebody reads at three in the morning."""
 
+import json
+import random
 import re
+import time
 
 import pytest
-from kernel_logs import KERNELS, event_of, events_of, expected, one_event
+from kernel_logs import KERNELS, event_of, events_of, expected, one_event, read, understood
+from mutated_logs import damaged
 
 from oomlab.analysis.asking import purpose_of
+from oomlab.analysis.distribution import distribution_of
 from oomlab.output.escape import width
 from oomlab.output.event import event_text
 from oomlab.output.render import Screen
+from oomlab.output.report_document import report_document
 
 
 def text_of(event, columns=None, count=5):
@@ -42,7 +48,7 @@ def test_the_story_is_told_in_order():
     assert "oom_score_adj 0" in section(text, "Killed")
     assert section(text, "Out of") == "the machine's memory"
     assert section(text, "Asked by").startswith("grower (")
-    assert "1 page for memory of its own; gfp_mask 0x" in section(text, "Asked by")
+    assert "1 page (4.0K) for memory of its own; gfp_mask 0x" in section(text, "Asked by")
     assert section(text, "Verdict").startswith("right by the rules of this kernel, signed")
     assert section(text, "Memory").startswith("RAM 460M: anonymous and shared 403M, files 0")
     assert "Why memory ran out:" in text
@@ -98,7 +104,7 @@ def test_what_is_not_told_is_said():
     text = text_of(event)
     assert text.startswith("Event 1: time not told, Linux (not told)\n")
     assert section(text, "Killed") == "not told: no kill line is there"
-    assert section(text, "Asked by") == "x, 8 pages in one piece; gfp_mask 0xd0"
+    assert section(text, "Asked by") == "x, 8 pages in one piece (32K); gfp_mask 0xd0"
     assert "  - no task table\n" in text
 
 
@@ -108,6 +114,29 @@ def test_names_can_do_no_harm():
         text = text_of(event_of(log), columns)
         assert "\x07" not in text
         assert "\u202e" not in text
+
+
+RELEASES = [
+    ("2.6.32-642.11.1.el6.x86_64", "Enterprise Linux 6"),
+    ("3.8.13-118.el7uek.x86_64", "Oracle Linux 7 (UEK)"),
+    ("6.1.119-1.el9.elrepo.x86_64", "Enterprise Linux 9 with ELRepo's kernel"),
+    ("5.11.12-300.fc34.x86_64", "Fedora 34"),
+    ("6.12.107+deb13-cloud-amd64", "Debian 13"),
+    ("5.10.0-10-amd64", "Debian"),
+    ("3.13.0-27-generic", "Ubuntu"),
+    ("5.15.0-1041-azure", "Ubuntu"),
+    ("5.15.158-2-pve", "Proxmox VE"),
+    ("6.1.1-arch1-1", "Arch Linux"),
+    ("5.10.168-gki-gade08d90ed8c-dirty", "Android"),
+    ("4.8.0-gentoo", "Gentoo"),
+    ("6.8.0-rc6+", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("release", "name"), RELEASES)
+def test_whose_kernel_it_looks_like(release, name):
+    assert distribution_of(release) == name
 
 
 PURPOSES = [
@@ -150,3 +179,34 @@ def test_frames_with_a_question_mark_are_asked_last():
 def test_every_recorded_call_trace_tells_what_for(kernel):
     for event in events_of(kernel)[:30]:
         assert purpose_of(event.report.stack) is not None or not event.report.stack
+
+
+DAMAGED = [("6.12", "global-1"), ("6.12", "memcg-group"), ("4.19-v1", "memcg-nested"),
+           ("3.2", "global-1"), ("2.6.32", "global-self")]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DAMAGED, ids="-".join)
+def test_a_damaged_report_is_told_without_an_error(case):
+    lines, rng = one_event(*case).splitlines(keepends=True), random.Random(7)
+    for _ in range(40):
+        events = understood(read(damaged(lines, rng)))
+        for event in events:
+            text_of(event, 80)
+        json.dumps(report_document(events))
+
+
+@pytest.mark.parametrize("order", ["-7", "0", "63", "64", "999999999", "-999999999999"])
+@pytest.mark.parametrize("mask", ["0x0", "0xffffffffffffffff", "0x3"])
+def test_requests_that_no_kernel_makes(order, mask):
+    log = one_event("6.12", "global-1").decode()
+    log = re.sub(r"gfp_mask=\S+, order=\d+", f"gfp_mask={mask}(), order={order}", log, count=1)
+    assert "Killed" in text_of(event_of(log.encode()), 80)
+
+
+def test_a_path_of_a_megabyte_takes_no_time():
+    log = one_event("6.12", "memcg-self").decode()
+    for filler in ("a/", "a b/", "pod"):
+        long = log.replace("oom_memcg=/", "oom_memcg=/" + filler * (1 << 18))
+        begun = time.process_time()
+        text_of(event_of(long.encode()), 80)
+        assert time.process_time() - begun < 5

@@ -15,7 +15,7 @@ import pytest
 from tests.kernels.__main__ import boot_names
 from tests.kernels.fetch import Kernel, newest_of_each
 from tests.kernels.guest import last_scene, parse_records
-from tests.kernels.judge import judge_boot
+from tests.kernels.judge import Promise, judge_boot
 from tests.kernels.people import SHARER_MARKS, TOP
 from tests.kernels.plan import make_plan
 from tests.kernels.report import report_lines
@@ -171,3 +171,23 @@ def test_the_judge_sees_what_is_wrong(path: Path) -> None:
     assert tally.scores["differs"] > 0
     assert sum("foretold dead" in fault for fault in tally.faults) >= len(events)
     assert any(line.startswith("replay: ") for line in report_lines([tally], 1, 60.0))
+
+
+def promise(*gone: list[int], refused: list[str] | None = None) -> Promise:
+    body = {"scene": 3, "protected": [1, 2], "sacrificed": [7, 8], "changes": [[7, 0, 9]]}
+    made = Promise({**body, "impossible": [], "refused": refused or []})
+    for pids in gone:
+        made.see(pids)
+    return made
+
+
+def test_a_promise_is_kept_while_the_sacrificed_die_first() -> None:
+    assert promise([7], [5], [8], [1]).outcome == "kept"
+    assert not promise([7, 8], [2]).faults
+
+
+def test_a_promise_is_broken_by_an_early_death() -> None:
+    broken = promise([7], [1], [8])
+    assert broken.outcome == "broken"
+    assert "protected [1] died before [8]" in broken.faults[0]
+    assert promise(refused=["no"]).faults == ["scene 3: refused: no"]

@@ -161,3 +161,50 @@ def test_foreign_ram_is_not_this_machines():
     ram = memory.counts_pages["pages RAM"] - memory.counts_pages["pages reserved"]
     assert event.ranking.snapshot.machine.ram_pages == ram
     assert event.ranking.scope.totalpages == ram + memory.swap_total_kib // 4
+
+
+def test_a_victims_size_is_its_own_and_not_totalpages():
+    """bcc's and bpftrace's oomkill print the pages of the machine as what the victim reached."""
+    event = event_of(one_event("6.12", "global-self"))
+    (victim,) = event.report.victims
+    row = next(row for row in event.report.tasks if row.pid == victim.pid)
+    held = victim.rss_anon_kib + victim.rss_file_kib + victim.rss_shmem_kib
+    assert held == row.rss_pages * 4
+    assert held < event.ranking.scope.totalpages * 4
+
+
+def test_the_watermark_asked_is_min_not_low():
+    """A zone between min and low would have served the request: it is not what failed."""
+    from test_diagnosis import LOW_ZONE, causes, zones
+
+    assert LOW_ZONE not in causes(zones(blocks=1_100))  # 4400 kB: above min 4096, below low 5000
+    assert LOW_ZONE in causes(zones(blocks=1_000))
+
+
+def test_zones_without_a_node_and_with_any_name_are_read():
+    (report,) = read(
+        b"x invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0\nMem-Info:\n"
+        b"HighMem free:8kB min:4kB low:5kB high:6kB present:12kB\n"
+        b"Movable free:8kB min:4kB low:5kB high:6kB present:12kB\n"
+        b"Node 3 Device free:8kB min:4kB low:5kB high:6kB present:12kB\n"
+    )
+    zones = [(zone.node, zone.name) for zone in report.memory.zones]
+    assert zones == [(None, "HighMem"), (None, "Movable"), (3, "Device")]
+
+
+def test_reports_without_a_line_of_cpu_and_release_are_judged_by_their_columns():
+    log = one_event("6.12", "global-self").decode()
+    cut = "".join(x for x in log.splitlines(keepends=True) if " Comm: " not in x)
+    event = event_of(cut.encode())
+    assert event.report.release is None
+    assert event.verdict.agrees
+    assert "no line tells the kernel's release" in event.gaps
+
+
+def test_swap_of_a_cgroup_on_off_and_unlimited():
+    from test_diagnosis import NO_LIMIT, causes, cgroup
+
+    off = "the cgroup may use no swap"
+    assert off in causes(cgroup(swap=0))
+    assert off not in causes(cgroup(swap=4096))
+    assert off not in causes(cgroup(swap=NO_LIMIT))

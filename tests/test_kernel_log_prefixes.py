@@ -71,6 +71,76 @@ def mail_wrapped(log, width=74):
     return "\n".join(found).encode()
 
 
+def joined_by_rsyslog(log):
+    """One record of all lines, as a logger makes of a message of many."""
+    lines = list(stamps(log))
+    return f"{short(lines[0][1])} db1 kernel: {'#012'.join(t for *_, t in lines)}\n".encode()
+
+
+def export_binary(log):
+    """As journals export what is not plain text: its length first."""
+    return b"\n".join(
+        b"__REALTIME_TIMESTAMP=1765324798000000\n_HOSTNAME=db1\nMESSAGE\n"
+        + len(text.encode()).to_bytes(8, "little")
+        + text.encode()
+        + b"\n"
+        for *_, text in stamps(log)
+    )
+
+
+def verbose(log):
+    return "".join(
+        f"Tue {m:%Y-%m-%d %H:%M:%S.%f} UTC [s=1b2c;i=5;b=aa;m=1;t=2;x=3]\n"
+        f"    _TRANSPORT=kernel\n    PRIORITY=4\n    _HOSTNAME=db1\n    MESSAGE={t}\n"
+        for _, m, t in stamps(log)
+    ).encode()
+
+
+def pretty_json(log):
+    return "\n".join(
+        json.dumps(
+            {
+                "__REALTIME_TIMESTAMP": str(int(m.timestamp() * 1e6)),
+                "_HOSTNAME": "db1",
+                "MESSAGE": t,
+                "PRIORITY": "4",
+            },
+            indent=8,
+        )
+        for _, m, t in stamps(log)
+    ).encode()
+
+
+def json_array(log):
+    return json.dumps([{"message": t} for *_, t in stamps(log)]).replace("}, ", "},\n").encode()
+
+
+def netconsole(log, size=120):
+    """As the extended netconsole sends long lines: in pieces, each with the whole head."""
+    lines = []
+    for number, (seconds, _, text) in enumerate(stamps(log)):
+        head = f"4,{number},{int(seconds * 1e6)},-"
+        pieces = [text[i : i + size] for i in range(0, len(text), size)] or [""]
+        for index, piece in enumerate(pieces):
+            part = f",ncfrag={index * size}/{len(text)}" if len(pieces) > 1 else ""
+            lines.append(f"{head}{part};{piece}")
+    return "\n".join(lines).encode()
+
+
+def every_other_line_bare(log):
+    """Prefixes are missing on some lines, of another kind on others."""
+    lines = []
+    for number, (seconds, moment, text) in enumerate(stamps(log)):
+        syslog = f"{short(moment)} db1 kernel: "
+        head = [f"{uptime(seconds)} ", "", f"<4>{uptime(seconds)} ", syslog][number % 4]
+        lines.append(head + text)
+    return "\n".join(lines).encode()
+
+
+def escaped_in_source(log):
+    return "\n".join(f"\t\t{json.dumps(t + chr(10))}," for *_, t in stamps(log)).encode()
+
+
 FORMS = {
     "raw": from_lines(lambda s, m, t: t),
     "dmesg": from_lines(lambda s, m, t: f"{uptime(s)} {t}"),
@@ -140,6 +210,60 @@ FORMS = {
     ),
     "blank lines between": from_lines(lambda s, m, t: f"{uptime(s)} {t}\n"),
     "continuations without prefix": unprefixed_continuations,
+    "some lines bare": every_other_line_bare,
+    "rfc 5424 structured": from_lines(
+        lambda s, m, t: (
+            f'<4>1 {m.isoformat()} db1 kernel - - [meta seq="1"][x@32473 a="b c"] \ufeff{t}'
+        )
+    ),
+    "rfc 5424 without time": from_lines(lambda s, m, t: f"<4>1 - - kernel - - - {t}"),
+    "all lines in one": joined_by_rsyslog,
+    "journal export, binary": export_binary,
+    "journal verbose": verbose,
+    "journal short-full": from_lines(
+        lambda s, m, t: f"Tue {m:%Y-%m-%d %H:%M:%S} UTC db1 kernel: {t}"
+    ),
+    "journal short-iso-precise": from_lines(
+        lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}+0000 db1 kernel: {t}"
+    ),
+    "journal json-pretty": pretty_json,
+    "journal json-sse": lambda log: "".join(
+        f"data: {json.dumps({'MESSAGE': t})}\n\n" for *_, t in stamps(log)
+    ).encode(),
+    "journal json-seq": lambda log: "".join(
+        f"\x1e{json.dumps({'MESSAGE': t})}\n" for *_, t in stamps(log)
+    ).encode(),
+    "json array": json_array,
+    "json after a time": from_lines(
+        lambda s, m, t: f"{m.isoformat()} stdout F {json.dumps({'log': t})}"
+    ),
+    "escaped in source": escaped_in_source,
+    "serial": lambda log: b"\n\r".join(log.splitlines()),
+    "serial, doubled": lambda log: b"\r\r\n".join(log.splitlines()),
+    "after a crash": lambda log: b"\0" * 3000 + log.replace(b"\n", b"\n" + b"\0" * 17, 3),
+    "netconsole": from_lines(lambda s, m, t: f"{uptime(s)} {t}"),
+    "netconsole extended": netconsole,
+    "github": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}1Z {t}"),
+    "gitlab": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}Z 01O {uptime(s)} {t}"),
+    "jenkins": from_lines(lambda s, m, t: f"[{m:%Y-%m-%dT%H:%M:%S}.123Z] {uptime(s)} {t}"),
+    "buildkite": from_lines(
+        lambda s, m, t: f"\x1b_bk;t={int(m.timestamp() * 1000)}\x07{uptime(s)} {t}"
+    ),
+    "cloud console": from_lines(lambda s, m, t: f"{short(m)} db1 kernel: {uptime(s)} {t}"),
+    "cloud stream": from_lines(lambda s, m, t: f"{m.isoformat()} i-0abc12 {uptime(s)} {t}"),
+    "cloud milliseconds": from_lines(
+        lambda s, m, t: f"{int(m.timestamp() * 1000)},{uptime(s)} {t}"
+    ),
+    "openwrt": from_lines(
+        lambda s, m, t: f"Tue {m:%b} {m.day:2} {m:%H:%M:%S %Y} kern.warn kernel: {uptime(s)} {t}"
+    ),
+    "busybox": from_lines(lambda s, m, t: f"{short(m)} db1 kern.warn kernel: {uptime(s)} {t}"),
+    "ts": from_lines(lambda s, m, t: f"{m:%b %d %H:%M:%S} {uptime(s)} {t}"),
+    "grep": from_lines(lambda s, m, t: f"/var/log/kern.log:{short(m)} db1 kernel: {t}"),
+    "grep -n": from_lines(lambda s, m, t: f"log/kern.log-{int(s)}-{uptime(s)} {t}"),
+    "changing callers": from_lines(
+        lambda s, m, t: f"{uptime(s)}{'[    T7]' if int(s * 1e6) % 3 else ''} {t}"
+    ),
     "wrapped by a mail program": mail_wrapped,
     "wrapped at 66": lambda log: mail_wrapped(log, 66),
 }

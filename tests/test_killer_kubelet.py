@@ -296,7 +296,8 @@ def test_pods_are_read_as_kubectl_prints_them() -> None:
 
 
 _FIELDS = """items metadata spec status containers initContainers resources requests memory kind
-annotations priority uid name overhead phase restartPolicy"""
+annotations priority priorityClassName uid name overhead phase restartPolicy qosClass
+kubernetes.io/config.hash"""
 _NAMES = st.sampled_from(_FIELDS.split())
 _SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5)
@@ -310,15 +311,46 @@ _JUNK = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["items", "metadata", "spec", "status"]), _JUNK))
-def test_damaged_pods_are_one_error(body: dict[str, Any]) -> None:
-    try:
-        found = parse_pods(body)
-    except oomlab.SourceError:
-        return
-    assert all(isinstance(one, Pod) for one in found)
-    for one in found:
-        assert pod_request_bytes(one) >= 0
+@given(
+    st.dictionaries(st.sampled_from(["metadata", "spec", "status"]), _JUNK),
+    st.dictionaries(_NAMES, _JUNK),
+    st.dictionaries(_NAMES, _JUNK),
+)
+def test_damaged_pods_are_one_error(
+    body: dict[str, Any], metadata: dict[str, Any], spec: dict[str, Any]
+) -> None:
+    """Whatever a file holds, it is refused in one line or ranked."""
+    nearly = {"metadata": {"name": "a"} | metadata | {"uid": uid(1)}, "spec": spec, "status": {}}
+    for document in (body, nearly, {"items": [nearly, nearly]}):
+        try:
+            found = parse_pods(document)
+        except oomlab.SourceError:
+            continue
+        ranking = rank_kubelet(node(pod_cgroup(1, 5), pod_cgroup(2, 5)), found)
+        assert all(
+            one.request_bytes is None or one.request_bytes >= 0 for one in ranking.candidates
+        )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metadata": {"uid": 5}},
+        {"metadata": {"uid": "a", "annotations": {"kubernetes.io/config.hash": 5}}},
+        {"metadata": {"uid": "a", "annotations": [1]}},
+        {"status": {"qosClass": {}}},
+        {"spec": {"priorityClassName": []}},
+        {"spec": {"priority": True}},
+        {"spec": {"priority": "high"}},
+        {"spec": {"containers": [{"resources": {"requests": {"memory": "lots"}}}]}},
+        {"spec": {"containers": 7}},
+    ],
+)
+def test_wrong_types_are_refused(changes: dict[str, Any]) -> None:
+    plain = {"metadata": {"uid": "a", "name": "b"}, "spec": {}, "status": {}}
+    assert len(parse_pods(plain)) == 1
+    with pytest.raises(oomlab.SourceError, match="Kubernetes API"):
+        parse_pods(plain | changes)
 
 
 def test_the_command(run_cli: Run, tmp_path: Path) -> None:

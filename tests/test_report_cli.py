@@ -1,10 +1,12 @@
 """The command ``oomlab report``, and ``--from LOG --event N`` of rank and whatif."""
 
+import csv
 import gzip
 import json
+import re
 
 import pytest
-from kernel_logs import expected, one_event, recorded
+from kernel_logs import events_of, expected, one_event, recorded
 
 from oomlab.cli.app import main
 
@@ -170,3 +172,41 @@ def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
     again = load(tmp_path / "s.json")
     assert again == taken
     assert rank(again).victim == rank(taken).victim
+
+
+def test_json_is_written_event_by_event_as_one_document():
+    from oomlab.output.render import render_json
+    from oomlab.output.report_document import render_events, report_document
+
+    for events in (events_of("6.12"), events_of("6.12")[:1], []):
+        assert "".join(render_events(events)) == render_json(report_document(events))
+
+
+def test_a_listing_of_many_events_says_what_their_whole_would():
+    from oomlab.analysis.events import for_listing
+    from oomlab.output.render import FORMATS, Screen
+    from oomlab.output.report import events_table
+
+    whole = events_of("6.12")
+    small = [for_listing(event) for event in whole]
+    for form in ("table", "csv", "markdown"):
+        texts = [FORMATS[form](events_table(e, sources=1), Screen()) for e in (whole, small)]
+        assert texts[0] == texts[1]
+    assert all(not event.report.tasks and event.ranking is None for event in small)
+
+
+def test_a_long_list_is_summed_up_and_says_more_than_whose_limit(capsys, log):
+    _, out, _ = run(capsys, "report", log)
+    text = " ".join(out.split())
+    assert re.search(r"Killed: (\S+ \d+, )+\S+ \d+ and \d+ others\. Nobody in \d+ events\.", text)
+    assert re.search(r"Out of memory: machine \d+, /\w+ \d+,", text)
+    assert "Why: full of processes' own memory" in text
+    _, short, _ = run(capsys, "report", log, "--victim", "grower", "--cgroup", "/one")
+    assert "Nobody in" not in short
+
+
+def test_the_reason_in_the_list_is_what_filled_the_cgroup(capsys, log):
+    _, out, _ = run(capsys, "report", log, "--cgroup", "/", "--format", "csv")
+    rows = list(csv.DictReader(out.splitlines()))
+    of_limits = [row for row in rows if row["constraint"] == "CONSTRAINT_MEMCG"]
+    assert {row["why"] for row in of_limits} >= {"full of processes' own memory"}

@@ -21,7 +21,7 @@ MORE = {
     "uptime_seconds": (float, type(None)), "host": TEXT, "rules_of": TEXT, "evidence": TEXT,
     "cpuset": TEXT, "mems_allowed": TEXT, "hardware": TEXT, "context": dict, "stack": list,
     "registers": list, "announced": list, "group": TEXT, "no_killable": bool, "panic": TEXT,
-    "notes": list,
+    "notes": list, "distribution": TEXT,
 }  # fmt: skip
 TRIGGER = {
     "comm": TEXT, "pid": NUMBER, "gfp_mask": str, "gfp_flags": list, "order": NUMBER,
@@ -96,6 +96,9 @@ def test_memory_is_in_bytes():
     assert f"active_anon:{memory['totals']['active_anon'] // 4096} " in log
     zone = memory["zones"][0]
     assert f"free:{zone['fields']['free'] // 1024}kB" in log
+    assert zone["largest_free_block_bytes"] == max(
+        b["size_bytes"] for b in zone["free_blocks"] if b["count"]
+    )
     assert zone["free_blocks_bytes"] == sum(
         b["count"] * b["size_bytes"] for b in zone["free_blocks"]
     )

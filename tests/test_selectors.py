@@ -107,6 +107,7 @@ def test_a_cgroup_without_processes_is_said_to_be_empty() -> None:
         (f"docker-{WEB}.scope", WEB_PATH),
         ("backup", "/system.slice/backup.service"),
         ("kubepods.slice", "/kubepods.slice"),
+        ("system.slice/backup.service", "/system.slice/backup.service"),
         ("/kubepods.slice", "/kubepods.slice"),
         ("/sys/fs/cgroup/kubepods.slice", "/kubepods.slice"),
         ("/", "/"),

@@ -52,7 +52,7 @@ def works(sides: list[list[Mover]], chosen: tuple[tuple[int, ...], ...]) -> bool
     return max(low) < min(high)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(movers(3), movers(3), st.integers(0, 1), st.lists(st.integers(1, 3), min_size=6, max_size=6))
 def test_no_smaller_change_works(
     below: list[Drawn], above: list[Drawn], digit: int, weights: list[int]

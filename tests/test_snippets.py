@@ -103,6 +103,13 @@ def test_where_no_setting_does_it_systemd_gets_a_limit(node: Snapshot, tmp_path:
         assert verify(tmp_path / str(number), unit, path, dropin) == ""
 
 
+def test_a_lower_value_that_a_unit_would_lose_is_said(node: Snapshot) -> None:
+    text = SNIPPETS["systemd"](found(node, "postgresql@15-main", "backup.service"))
+    assert "# Now lower: 300 (postgres) -900." in text
+    alone = SNIPPETS["systemd"](found(node, "pid:321", "backup.service"))
+    assert "Now lower" not in alone
+
+
 def test_what_no_unit_starts_is_said(node: Snapshot) -> None:
     text = SNIPPETS["systemd"](found(node, "cache", "user:alice"))
     assert text.startswith("# Not started by a systemd service, so not set here: 538 (redis")
@@ -325,3 +332,11 @@ def test_forms_of_settings_only_say_so(form: str, run_cli: Run) -> None:
 def test_one_value_that_can_t_do_both_is_said(node: Snapshot) -> None:
     text = SNIPPETS["systemd"](found(node, "pid:321", "pid:314"))
     assert "does not hold for every one of" in text
+
+
+def test_the_fixtures_of_the_recipes_are_what_their_maker_makes() -> None:
+    from recipe_fixtures import BUILD_HOST, DESKTOP, snapshot_of
+
+    for name, processes, ram_gib in (("build", BUILD_HOST, 16), ("desktop", DESKTOP, 8)):
+        saved = load(NODE.with_name(f"{name}.json"))
+        assert saved.tasks == snapshot_of(processes, ram_gib, name).tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,7 +10,7 @@ from conftest import make_machine, make_snapshot, make_task
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from oomlab import InputError, rank, set_adj
+from oomlab import InputError, choose, rank, set_adj
 from oomlab.analysis.suggest import suggest
 from oomlab.analysis.suggestion import Growth, Suggestion
 from oomlab.snapshot import Memcg, Snapshot, Task
@@ -267,12 +268,13 @@ def test_members_of_an_oom_group_are_spared_together() -> None:
     apart = suggest(rank(grouped(*everyone, group=False)), {2})
     assert changes(apart) == {}
     together = suggest(rank(grouped(*everyone, group=True)), {2})
-    assert "memory.oom.group of /pod" in together.companions[3]
+    assert "memory.oom.group of /pod kills 2" in together.companions[3]
     assert together.changes[0].task.pid in (3, 4)
     assert outlives(together.applied(), "6.18", {2, 3}, {4})
     refused = suggest(rank(grouped(*everyone, group=True)), {2}, {3})
     assert "can't be sacrificed: memory.oom.group" in refused.impossible[0]
     assert any("OOMPolicy=continue" in remedy for remedy in refused.remedies)
+    assert not any("--allow-unkillable" in remedy for remedy in refused.remedies)
 
 
 def test_until_5_0_a_parent_s_choice_kills_the_child() -> None:
@@ -355,3 +357,68 @@ def test_zombies_among_the_sacrificed_are_passed_over() -> None:
     zombie = make_task(4, has_mm=False, state="Z")
     found = asked(make_task(2, 5000), make_task(3, 10), zombie, protect={2}, sacrifice={3, 4})
     assert [task.pid for task in found.sacrificed] == [3]
+
+
+groups = st.sampled_from(["/a", "/a/x", "/b"])
+people = st.lists(
+    st.tuples(st.integers(0, 400_000), st.integers(-900, 900), st.integers(0, 5), groups),
+    min_size=3,
+    max_size=7,
+)
+
+
+def deaths(snapshot: Snapshot, release: str) -> list[set[int]]:
+    """Who dies at each kill until nobody can be killed, as choose() has it."""
+    order = []
+    while True:
+        choice = choose(rank(snapshot, kernel=release), panics=False)
+        if choice.victim is None:
+            return order
+        dead = {task.pid for task in choice.killed}
+        order.append(dead)
+        snapshot = replace(
+            snapshot, tasks=tuple(task for task in snapshot.tasks if task.pid not in dead)
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(people, st.sampled_from(RELEASES), st.sets(groups), st.booleans(), st.data())
+def test_the_protected_die_last_with_children_and_groups_too(
+    drawn: list[tuple[int, int, int, str]],
+    release: str,
+    together: set[str],
+    named: bool,
+    data: st.DataObject,
+) -> None:
+    """Played through kill by kill, with the child that dies in a parent's place and oom.group."""
+    everyone = tuple(
+        make_task(
+            pid,
+            pages,
+            adj,
+            # Parents are older than their children.
+            ppid=2 + parent if 2 + parent < pid else 1,
+            cgroups=(("", path),),
+        )
+        for pid, (pages, adj, parent, path) in enumerate(drawn, 2)
+    )
+    memcgs = tuple(
+        Memcg(path, 2, oom_group=path in together, creation_order=order)
+        for order, path in enumerate(["/", "/a", "/a/x", "/b"])
+    )
+    snapshot = replace(make_snapshot(*everyone), memcgs=memcgs)
+    pids = [task.pid for task in everyone]
+    protect = data.draw(st.sets(st.sampled_from(pids), min_size=1, max_size=2))
+    rest = sorted(set(pids) - protect)
+    sacrifice = data.draw(st.sets(st.sampled_from(rest), min_size=1)) if named else None
+    found = suggest(rank(snapshot, kernel=release), protect, sacrifice)
+    if found.impossible:
+        assert found.companions or not found.sacrificed
+        return
+    waiting = {task.pid for task in found.sacrificed}
+    for dead in deaths(found.applied(), release):
+        assert not (dead & protect and waiting), (dead, waiting)
+        if dead & protect:
+            break
+        waiting -= dead
+    assert not waiting

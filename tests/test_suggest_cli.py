@@ -42,6 +42,16 @@ def test_several_selectors_and_growth(run_cli: Run) -> None:
     assert all(change["start_ticks"] for change in document["changes"])
 
 
+def test_a_user_s_protected_process_is_not_sacrificed_with_the_others(run_cli: Run) -> None:
+    wish = ["--protect", "pid:433", "--sacrifice", "user:alice"]
+    status, out, _ = run_cli("suggest", "--from", NODE, *wish, "--format", "json")
+    assert status == 0
+    assert [task["pid"] for task in json.loads(out)["sacrificed"]] == [440, 426]
+    status, out, _ = run_cli("suggest", "--from", NODE, "--protect", "426", "--sacrifice", "426")
+    assert status == 1
+    assert "both protected and sacrificed" in out
+
+
 def test_in_a_cgroup_only_its_own_count(run_cli: Run) -> None:
     status, out, _ = run_cli(
         "suggest", "--from", NODE, "--protect", "531", "--cgroup", "worker", "--format", "json"

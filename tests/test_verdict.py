@@ -221,3 +221,10 @@ def test_what_a_fitted_score_proves_is_said():
     plain = the("4.9", "global-self")
     assert not plain.snapshot.reported.is_fitted
     assert plain.verdict.modelled_score == plain.verdict.printed_score
+
+
+def test_a_kill_line_that_is_of_another_report_is_doubted():
+    doubt = "they are hardly of one report"
+    assert not any(doubt in gap for gap in event_of(BASE.encode()).gaps)
+    changed = re.sub(r"anon-rss:\d+kB", "anon-rss:12kB", BASE)
+    assert any(doubt in gap for gap in event_of(changed.encode()).gaps)

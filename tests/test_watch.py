@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,23 @@ print("ready", flush=True)
 while True:
     held.append(b"x" * 200_000)
     time.sleep(0.01)
+"""
+
+
+HOLES = """
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(void)
+{
+    for (char *last = NULL;; usleep(50000))
+        for (int i = 0; i < 10; i++) {
+            char *block = memset(malloc(4000), 1, 4000);
+            if (last && realloc(last, 24) != last)
+                return 1;
+            last = block;
+        }
+}
 """
 
 
@@ -130,6 +149,34 @@ def test_the_sampler_sees_what_status_says() -> None:
     assert (kinds.heap_bytes or 0) + (kinds.mmap_bytes or 0) == kinds.anon_bytes
 
 
+def may_read_siblings() -> bool:
+    """Heaps are read by a process of their own, which Yama lets look at descendants only."""
+    yama = Path("/proc/sys/kernel/yama/ptrace_scope")
+    return os.geteuid() == 0 or not yama.exists() or yama.read_text().strip() == "0"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.skipif(not may_read_siblings(), reason="kernel.yama.ptrace_scope forbids it")
+def test_holes_in_a_real_heap_are_told_from_a_leak(tmp_path: Path) -> None:
+    """Blocks that shrink to 24 bytes each when the next one is there: the heap only grows."""
+    path = tmp_path / "holes"
+    subprocess.run(["cc", "-O0", "-x", "c", "-o", path, "-"], input=HOLES, text=True, check=True)
+    with subprocess.Popen([path]) as process:
+        try:
+            watch, sampler = Watch(selected=frozenset({str(process.pid)})), Sampler()
+            for _ in range(250):  # a large parent takes long to fork
+                view = watch.feed(sampler.sample(watch.wanted(), watch.suspects()))
+                if view.rows[0].judgement.verdict == "fragmentation-like":
+                    break
+                time.sleep(0.1)
+            sampler.close()
+        finally:
+            process.kill()
+    found = view.rows[0].judgement
+    assert found.verdict == "fragmentation-like", found
+    assert "in use grew by" in found.because
+
+
 def test_a_setting_changed_unseen_is_seen_in_its_turn() -> None:
     with program('import time; print("ready", flush=True); time.sleep(60)') as process:
         sampler = Sampler()
@@ -158,6 +205,18 @@ def watch_lines(view: View) -> list[str]:
 
     table = watch_table(view, evidence=True)
     return [*table.heading, *table.footer]
+
+
+def test_a_forecast_without_an_end_is_said_and_printed() -> None:
+    """Losses so unequal that the rate may as well be zero."""
+    watch, left = Watch(), 1_000_000
+    for number in range(20):
+        left -= 20_000 if number in (9, 15, 18) else 100
+        view = watch.feed(sample_of(number, make_task(3, 5000), left=left))
+    assert view.run_out is not None
+    assert isinf(view.run_out.latest_seconds)
+    assert "at the earliest" in "\n".join(watch_lines(view))
+    assert watch_document(view)["forecast"]["latest_seconds"] is None
 
 
 def test_a_pid_given_to_another_process_begins_anew() -> None:

@@ -187,7 +187,7 @@ def test_an_undo_file_of_another_boot_is_refused(tmp_path: Path) -> None:
         {"pid": 0},
         {"pid": "5"},
         {"pid": True},
-        {"start_ticks": None},
+        {"start_ticks": "7"},
         {"after": 1001},
         {"before": 1.5},
         {"comm": 5},
@@ -198,6 +198,12 @@ def test_a_damaged_change_is_refused(change: dict[str, object]) -> None:
     assert undo.parse_targets({"changes": [good]}, "it") == [Target(5, 1, "a", 0, 1)]
     with pytest.raises(SourceError, match="it: "):
         undo.parse_targets({"changes": [good | change]}, "it")
+
+
+def test_a_suggestion_of_a_report_is_not_of_running_processes() -> None:
+    change = {"pid": 5, "start_ticks": None, "comm": "a", "before": 0, "after": 1}
+    with pytest.raises(InputError, match="without start times"):
+        undo.parse_targets({"changes": [change]}, "it")
 
 
 def test_a_process_may_not_be_changed_twice() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..kernel.adjust import oom_score_adj_of
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..snapshot import Task
@@ -13,7 +15,7 @@ from .suggestion import Suggestion, Wish
 AT_MINIMUM = "oom_score_adj -1000"
 _DELIBERATE = -500
 """Nobody has so low a value by chance: engines and units set it."""
-_MOST_CAUTIONS = 5
+_MOST_PAIRS = 3
 
 
 def refusals(found: Suggestion) -> list[str]:
@@ -51,22 +53,28 @@ def conflict_text(ranking: Ranking, wish: Wish, spared: Task, doomed: Task) -> s
     )
 
 
-def remedies(found: Suggestion) -> list[str]:
-    """Return what would do it where no setting does."""
+def remedies(found: Suggestion, *, by_number: bool) -> list[str]:
+    """Return what would do it where no setting does.
+
+    ``by_number``: some badness is too high or unknown; else a rule stands in the way.
+    """
     if not found.sacrificed:
         return ["more memory or a higher limit; or let those who may die run in the same scope"]
     said, wish = [], found.wish
-    if wish.raise_only:
+    if wish.raise_only and by_number:
         said.append("lower the protected with CAP_SYS_RESOURCE, without --raise-only")
     if any("memory.oom.group" in why for why in found.companions.values()):
-        said.append("switch memory.oom.group off there (systemd: OOMPolicy=continue)")
-    if any(wish.growth):
+        said.append(
+            "switch memory.oom.group off there (systemd: OOMPolicy=continue; kubelet: "
+            "singleProcessOOMKill)"
+        )
+    if any(wish.growth) and by_number:
         said.append("allow less growth, or cap it with a limit of its own (MemoryMax=)")
     said.append(
         "put those who may die into a cgroup of their own with a limit (MemoryMax=): "
         "an OOM at that limit chooses among them only"
     )
-    if not wish.allow_unkillable:
+    if by_number and not wish.allow_unkillable:
         said.append("make it unkillable: --allow-unkillable, and read its warning")
     return said
 
@@ -81,13 +89,14 @@ def suggestion_cautions(found: Suggestion) -> list[str]:
         )
     if found.wish.sacrifice is None:
         said += _of_all_others(found)
-    for one, other in lookalikes(found.spared, found.sacrificed):
-        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared):
-            said.append(
-                f"{_named(one)} and {_named(other)} look alike: if they are on one memory map "
-                "they die together, whatever is set"
-            )
-    return said[:_MOST_CAUTIONS]
+    pairs = (
+        f"{_named(one)} and {_named(other)} look alike: if they are on one memory map they die "
+        "together, whatever is set"
+        for one, other in lookalikes(found.spared, found.sacrificed)
+        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared)
+    )
+    # Forked workers all look alike: a few pairs say it.
+    return said + list(islice(pairs, _MOST_PAIRS))
 
 
 def _of_all_others(found: Suggestion) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from ..kernel.badness import OOM_SCORE_ADJ_MIN
 from ..kernel.sacrifice import group_killed, group_of
 from ..kernel.sharing import likely_share_mm
 from ..snapshot import Task
+from .cgroups import name_of
+from .places import place_of
 from .ranking import Ranking
 
 Shared = Collection[frozenset[int]]
@@ -44,7 +46,8 @@ def _group_mates(ranking: Ranking, task: Task) -> list[tuple[int, str]]:
     group = group_of(facts, task, ranking.snapshot.memcgs or (), scope)
     if group is None:
         return []
-    why = f"memory.oom.group of {group} kills {task.pid} with it"
+    name = name_of(ranking.snapshot, place_of(group))
+    why = f"memory.oom.group of {name} kills {task.pid} with it"
     mates = group_killed(facts, group, scope.everyone, ranking.snapshot.machine.init_pid)
     return [(mate.pid, why) for mate in mates]
 
@@ -56,19 +59,16 @@ def _partners(ranking: Ranking, task: Task, shared: Shared) -> list[tuple[int, s
     return [(pid, why) for pids in shared if task.pid in pids for pid in pids if pid != task.pid]
 
 
-def lookalikes(tasks: Iterable[Task], others: Iterable[Task]) -> list[tuple[Task, Task]]:
-    """Return the pairs that may be on one memory map, for no file tells who is.
+def lookalikes(tasks: Iterable[Task], others: Iterable[Task]) -> Iterator[tuple[Task, Task]]:
+    """Yield the pairs that may be on one memory map, for no file tells who is.
 
     Processes on one map also show one command line, which lies in it.
     """
     by_size: dict[tuple[int | None, int | None], list[Task]] = {}
-    for other in others:
+    for other in (other for other in others if other.total_vm_pages):
         by_size.setdefault((other.total_vm_pages, other.pagetable_bytes), []).append(other)
-    return [
-        (task, other)
-        for task in tasks
-        for other in by_size.get((task.total_vm_pages, task.pagetable_bytes), ())
-        if other.pid != task.pid
-        and likely_share_mm(task, other)
-        and (task.cmdline is None or other.cmdline is None or task.cmdline == other.cmdline)
-    ]
+    for task in tasks:
+        for other in by_size.get((task.total_vm_pages, task.pagetable_bytes), ()):
+            same_line = None in (task.cmdline, other.cmdline) or task.cmdline == other.cmdline
+            if other.pid != task.pid and same_line and likely_share_mm(task, other):
+                yield task, other

@@ -20,7 +20,8 @@ def left_open(report: OomReport, ranking: Ranking, chosen: int, printed: int | N
     if ranking.era.facts.formula == "legacy":
         lacking = "run time, CPU time, children and capabilities, which counted before 2.6.36"
     elif "swapents" not in (report.columns or ()):
-        lacking = "swap, for which its table has no column"
+        both = "swap" if ranking.era.facts.page_tables == "none" else "swap and page tables"
+        lacking = f"{both}, for which its table has no column"
     else:
         lacking = "all that counts"
     bar = printed or 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError
 from ..report import OomReport
 from ..snapshot import Snapshot
-from .cause import Cause
-from .diagnosis import diagnose
+from ..units import KIB
+from .causes.cause import Cause
+from .causes.diagnosis import diagnose
 from .ranking import Ranking, rank
 from .verdict import Verdict, judge
 
@@ -55,7 +56,7 @@ def understand(
     if ranking is not None:
         verdict = judge(report, ranking, killed_before)
     gaps = [*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))]
-    gaps += _missing(report)
+    gaps += _missing(report) + _doubts(report, page_size)
     return Event(
         index=index,
         report=report,
@@ -68,6 +69,12 @@ def understand(
         causes=tuple(diagnose(report, page_size, ram_pages)),
         gaps=tuple(gaps),
     )
+
+
+def for_listing(event: Event) -> Event:
+    """Return an event without its tasks and memory: what a line of a listing says is there."""
+    report = replace(event.report, tasks=[], stack=[], memory=None, memcg=None, unparsed=[])
+    return replace(event, report=report, snapshot=None, ranking=None)
 
 
 def _missing(report: OomReport) -> list[str]:
@@ -83,4 +90,27 @@ def _missing(report: OomReport) -> list[str]:
         found.append("no kill line")
     if report.memory is None and report.memcg is None:
         found.append("no memory or memory cgroup block")
+    return found
+
+
+_TELLING_KIB = 16 * 1024
+
+
+def _doubts(report: OomReport, page_size: int) -> list[str]:
+    """Return where a kill line and the table differ so much that they can't be of one report.
+
+    Both are printed within moments: a factor of two of much memory is no growth.
+    """
+    found, rows = [], {row.pid: row for row in report.tasks}
+    for victim in report.victims:
+        row, anon = rows.get(victim.pid), victim.rss_anon_kib
+        if row is None or row.rss_pages is None or anon is None:
+            continue
+        said = anon + (victim.rss_file_kib or 0) + (victim.rss_shmem_kib or 0)
+        listed = row.rss_pages * page_size // KIB
+        if max(said, listed) > _TELLING_KIB and max(said, listed) > 2 * min(said, listed):
+            found.append(
+                f"the kill line gives {victim.pid} {said}kB, the table {listed}kB: "
+                "they are hardly of one report"
+            )
     return found

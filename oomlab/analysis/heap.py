@@ -78,7 +78,7 @@ class Advice(NamedTuple):
 def parts(survey: Survey) -> Parts | None:
     """Return the heap by kind, None where it could not be followed to its end."""
     total = survey.total
-    if total is None:
+    if total is None or not all(arena.complete for arena in survey.arenas):
         return None
     used_chunks = sum(sum(arena.used_sizes.values()) for arena in survey.arenas)
     used = sum(_bytes(arena.used_sizes) for arena in survey.arenas)
@@ -151,7 +151,7 @@ def pin_words(survey: Survey, arena: ArenaView, pin: Pin) -> str:
     return (
         f"{what} of {human(pin.used_bytes)} in use at offset {pin.address - view.stretch.start:#x}"
         f"{kept if free_already else ''} keep{'s' if count == 1 else ''} {human(pin.free_bytes)} "
-        f"of free memory below from joining the top"
+        f"of free memory ({human(pin.resident_bytes)} of it in memory) from joining the top"
     )
 
 
@@ -173,7 +173,7 @@ def advise(survey: Survey) -> list[Advice]:
                 Advice(
                     "in use",
                     f"{share:.0%} of the heap is in use",
-                    "the allocator keeps nothing worth having: the program itself holds this "
+                    "the allocator keeps little: the program itself holds this "
                     "memory; see whether it grows",
                 )
             )
@@ -259,9 +259,10 @@ def _threshold_advice(survey: Survey, resident: InMemory) -> Iterator[Advice]:
 
 def _pin_advice(survey: Survey) -> Iterator[Advice]:
     held: Sequence[tuple[ArenaView, Pin]] = pins(survey)
-    if held and held[0][1].free_bytes >= _MIB:
+    worst = max(held, key=lambda one: one[1].resident_bytes, default=None)
+    if worst is not None and worst[1].resident_bytes >= _MIB:
         yield Advice(
             "pin",
-            pin_words(survey, *held[0]),
+            pin_words(survey, *worst),
             "allocate what lives long before what lives short, or from a pool",
         )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..snapshot import Container, Snapshot, Task
 from .cgroups import cgroup_of, container_of, name_of
+from .movers import known_adj
 from .places import Place, place_of
 from .ranking import rank
 from .suggest import suggest
@@ -28,6 +29,8 @@ class Owner(NamedTuple):
     mixed: bool
     """Some of its processes are to be protected and others sacrificed: one value can't do both."""
     container: Container | None = None
+    lower_now: tuple[Task, ...] = ()
+    """Protected ones of its processes that have a lower value now, which this one would replace."""
 
 
 Kind = Callable[[Place], str | None]
@@ -65,7 +68,8 @@ def owners_of(found: Suggestion, kind: Kind) -> tuple[list[Owner], list[AdjChang
             continue
         grouped.setdefault(key, []).append(change)
         places.setdefault(key, place)
-    return [_owner(snapshot, places[key], grouped[key]) for key in grouped], rest
+    found_owners = [_owner(snapshot, places[key], grouped[key]) for key in grouped]
+    return [_with_lower(found, owner, kind) for owner in found_owners], rest
 
 
 def place_of_task(task: Task) -> Place | None:
@@ -85,6 +89,17 @@ def _owner(snapshot: Snapshot, place: Place, changes: list[AdjChange]) -> Owner:
         len(values) < len(changes),
         container_of(snapshot, place),
     )
+
+
+def _with_lower(found: Suggestion, owner: Owner, kind: Kind) -> Owner:
+    if not owner.protects:
+        return owner
+    own = [
+        task
+        for task in found.protected
+        if (place := place_of_task(task)) is not None and kind(place) == kind(owner.place)
+    ]
+    return owner._replace(lower_now=tuple(t for t in own if known_adj(t) < owner.value))
 
 
 def keeps_promise(found: Suggestion, owners: Iterable[Owner], kind: Kind) -> bool:

@@ -46,6 +46,7 @@ class Place(NamedTuple):
         return f"{self.name}/{self.below}" if self.below else self.name
 
 
+_PATH_MAX = 4096
 _ID = "[0-9a-f]{64}"
 _UID = "[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"
 _ENGINES = {
@@ -85,6 +86,8 @@ def place_of(path: str) -> Place:
     >>> place_of("/system.slice/nginx.service").kind
     'unit'
     """
+    if len(path) > _PATH_MAX:
+        return Place(path, "cgroup", path)  # no kernel has such a path, a damaged log may
     parts = [part for part in path.split("/") if part]
     place = Place(path, "machine" if not parts else "cgroup", path)
     start = 0

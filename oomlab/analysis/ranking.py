@@ -178,7 +178,8 @@ def rank(
 
 
 def _scope(snapshot: Snapshot, memcg: str | None, era: Era) -> Scope:
-    if memcg is not None:
+    reported = snapshot.reported
+    if memcg is not None and (reported is None or reported.memcg != memcg):
         return memcg_scope(snapshot, memcg, era.facts)
     return reported_scope(snapshot) or system_scope(snapshot)
 

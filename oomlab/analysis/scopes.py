@@ -9,7 +9,15 @@ from ..errors import InputError
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.nodes import nodes_in
-from ..kernel.scope import Members, Scope, memcg_scope, node_scope, parent_of, system_scope
+from ..kernel.scope import (
+    Members,
+    Scope,
+    memcg_scope,
+    node_scope,
+    parent_of,
+    reported_scope,
+    system_scope,
+)
 from ..snapshot import UNLIMITED_PAGES, Memcg, Pressure, Snapshot, Task
 from .cgroups import cgroup_of, name_of
 from .places import Place, place_of
@@ -133,7 +141,7 @@ def _memcg(members: Members, memcg: Memcg, era: Era) -> OomScope:
     snapshot, place = members.snapshot, place_of(memcg.path)
     ranking, why_not = None, None
     try:
-        scope = memcg_scope(snapshot, memcg.path, era.facts, members)
+        scope = _scope_of(members, memcg, era)
         ranking = rank(snapshot, kernel=era, scope=scope)
     except InputError as error:
         why_not = str(error)
@@ -150,6 +158,16 @@ def _memcg(members: Members, memcg: Memcg, era: Era) -> OomScope:
         first=first,
         headroom_pages=headroom,
     )
+
+
+def _scope_of(members: Members, memcg: Memcg, era: Era) -> Scope:
+    """Return the cgroup's scope: of the very OOM that a report is of, what the report says."""
+    reported = members.snapshot.reported
+    if reported is not None and reported.memcg == memcg.path:
+        scope = reported_scope(members.snapshot)
+        assert scope is not None
+        return scope
+    return memcg_scope(members.snapshot, memcg.path, era.facts, members)
 
 
 def _tighter_above(members: Members, memcg: Memcg) -> str | None:

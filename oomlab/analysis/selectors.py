@@ -80,6 +80,8 @@ def find_memcg(snapshot: Snapshot, text: str) -> str:
         if kind in kinds
         for path in _PATHS[kind](snapshot, name, paths)
     }
+    if not found and "cgroup" in kinds and f"/{name}" in paths:
+        return f"/{name}"
     if len(found) == 1:
         return found.pop()
     if found:

@@ -87,7 +87,8 @@ class _Search:
     """Best-first search over spans of thresholds."""
 
     def __init__(self, protected: Sequence[Mover], sacrificed: Sequence[Mover]) -> None:
-        self._protected = protected
+        # Those furthest above come first: below a threshold nobody has to move.
+        self._protected = sorted(((m.key(m.now), m) for m in protected), key=_key, reverse=True)
         # Those furthest below come first: a hopeless threshold shows itself after a few.
         keyed = sorted(((m.key(m.now), i) for i, m in enumerate(sacrificed)))
         self._keys = [key for key, _ in keyed]
@@ -100,7 +101,7 @@ class _Search:
         protected need the same for all of them and the sacrificed never less.
         """
         # Above the highest protected key, and below the lowest sacrificed, nothing gets better.
-        most = max(least, min(most, max(m.key(m.now) for m in self._protected) + 1))
+        most = max(least, min(most, self._protected[0][0] + 1))
         least = max(least, min(most, self._keys[0]))
         best_at, sacrifice = least, self._cost_of_sacrificed(least, None)
         assert sacrifice is not None  # without a budget it always is
@@ -127,7 +128,9 @@ class _Search:
     def _split(self, low: int, high: int) -> int | None:
         """Return a threshold above ``low`` from which some protected mover needs less."""
         widest, split = 0, None
-        for mover in self._protected:
+        for key, mover in self._protected:
+            if key < low:
+                break
             first = _protected_setting(mover, low)
             last = _protected_setting(mover, high)
             if last - first > widest:
@@ -136,11 +139,11 @@ class _Search:
 
     def _cost_of_protected(self, threshold: int) -> Cost:
         total = changed = 0
-        for mover in self._protected:
-            change = mover.now - _protected_setting(mover, threshold)
-            if change:
-                total += change * mover.weight
-                changed += mover.weight
+        for key, mover in self._protected:
+            if key < threshold:
+                break
+            total += (mover.now - _protected_setting(mover, threshold)) * mover.weight
+            changed += mover.weight
         return total, changed, changed
 
     def _cost_of_sacrificed(self, threshold: int, budget: int | None) -> Cost | None:
@@ -152,6 +155,10 @@ class _Search:
             if budget is not None and total > budget:
                 return None
         return total, changed, 0
+
+
+def _key(keyed: tuple[int, Mover]) -> int:
+    return keyed[0]
 
 
 def _sum(one: Cost, other: Cost) -> Cost:

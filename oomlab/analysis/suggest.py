@@ -55,12 +55,15 @@ def suggest(
     )
     found = _asked(ranking, wish)
     movers = Movers(ranking, wish, scored)
-    why = refusals(found)
+    why = ruled_out = refusals(found)
     if not allow_unkillable:
         unknown = [task for task in found.spared if movers.most_pages(task) is None]
-        why += [f"the memory of {t.pid} ({t.comm}) is unknown: no promise holds" for t in unknown]
+        why = why + [
+            f"the memory of {t.pid} ({t.comm}) is unknown: no promise holds" for t in unknown
+        ]
     if why:
-        return replace(found, impossible=tuple(why), remedies=tuple(remedies(found)))
+        advice = remedies(found, by_number=not ruled_out)
+        return replace(found, impossible=tuple(why), remedies=tuple(advice))
     _check_arithmetic(found, movers)
     return _solved(found, movers)
 
@@ -126,7 +129,7 @@ def _solved(found: Suggestion, movers: Movers) -> Suggestion:
     if isinstance(best, Conflict):
         pair = spared.tasks[best.protected][0], doomed.tasks[best.sacrificed][0]
         why = conflict_text(found.ranking, found.wish, *pair)
-        return replace(found, impossible=(why,), remedies=tuple(remedies(found)))
+        return replace(found, impossible=(why,), remedies=tuple(remedies(found, by_number=True)))
     changes = (
         *spared.changes(best.protected, protects=True),
         *doomed.changes(best.sacrificed, protects=False),

@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_BROKEN_PIPE
     except OomlabError as error:
-        return _fail(str(error))
+        return _fail(str(error), getattr(error, "choices", ()))
     except MemoryError:
         return _fail("out of memory: the input is too large for this machine")
     except OSError as error:
@@ -129,10 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.format_message()} (see oomlab --help)")
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, choices: Sequence[str] = ()) -> int:
     from ..output.escape import printable
 
     print(f"oomlab: {printable(message)[:_MAX_MESSAGE]}", file=sys.stderr)
+    for choice in choices:
+        print(f"  {printable(choice)[:_MAX_MESSAGE]}", file=sys.stderr)
     return USAGE
 
 

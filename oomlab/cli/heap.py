@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import SourceError
 from .options import Format, OutputFormat, Proc, print_json, print_table, screen
 
 if TYPE_CHECKING:
@@ -33,14 +34,17 @@ def heap(
     The figures are those of mallinfo2(3) and malloc_stats(3). The process is neither stopped
     nor traced. A NAME does for a PID where exactly one process has it.
     """
-    from ..readers.heap import read_heap
+    from ..readers.heap import NotGlibcError, read_heap
     from ..readers.procfs import PROC
     from ..units import parse_size
 
     most_bytes = parse_size(most)
     root = proc or PROC
     pid, name = _find(process, root)
-    one = read_heap(root, pid, most_bytes)
+    try:
+        one = read_heap(root, pid, most_bytes)
+    except NotGlibcError as error:
+        raise SourceError(_refusal(root, pid, name) or str(error)) from error
     if form is Format.json:
         from ..output.heap_document import heap_document
 
@@ -66,6 +70,23 @@ def _find(process: str, root: Path) -> tuple[int, str]:
 
     task = find_task(load_source(None, root), process)
     return task.pid, task.comm
+
+
+def _refusal(root: Path, pid: int, name: str) -> str | None:
+    """Say whose malloc it is instead, as far as that can be told."""
+    from ..analysis.allocator import WANTED_SYMBOLS, find_allocators
+    from ..readers.elf import read_elves
+    from ..readers.mappings import read_address_space
+
+    space = read_address_space(root, pid)
+    elves, _ = read_elves(root, space, WANTED_SYMBOLS)
+    others = [one.name for one in find_allocators(space, elves) if one.key != "glibc"]
+    if not others:
+        return None
+    return (
+        f"process {pid} ({name}) allocates with {' and '.join(others)}, not with glibc's malloc: "
+        "heap can't walk that"
+    )
 
 
 def _glyphs() -> Glyphs:

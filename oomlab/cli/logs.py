@@ -33,7 +33,7 @@ class Logs:
             yield from read_journal(reading)
             return
         for path in find_logs(self._files, self._warn, recursive=self._recursive):
-            self._progress.file(path, _size(path))
+            self._progress.file(Path(path).name, _size(path))
             try:
                 yield from read_events(path, reading, take_survey(path))
                 self.read += 1

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
 from .logs import Logs
-from .options import Format, OutputFormat, print_json, print_table, screen
+from .options import Format, OutputFormat, print_table, screen
 
 if TYPE_CHECKING:
     from ..analysis.events import Event
@@ -58,22 +59,25 @@ def report(
     if bool(files) == journal:
         raise InputError("give log files, - for standard input, or --journal (one of them)")
     logs = Logs(files or [], recursive=recursive, journal=journal)
-    found = _chosen(logs, Selection(since, until, victim, cgroup), event)
-    if logs.failed and not (found or logs.read):
+    events = _understood(logs, Selection(since, until, victim, cgroup), event)
+    first = next(events, None)
+    if first is None and logs.failed and not logs.read:
         raise typer.Exit(_NOT_ALL_READ)
-    if event is not None and not found:
+    if first is None and event is not None:
         raise InputError(f"there is no event {event} here (oomlab report FILE lists them)")
-    _show(found, form, count)
+    found = events if first is None else chain([first], events)
+    if form is Format.json:
+        from ..output.report_document import render_events
+
+        sys.stdout.writelines(render_events(found))
+    else:
+        _show(_listed(found), form, count)
     if logs.failed:
         raise typer.Exit(_NOT_ALL_READ)
 
 
 def _show(found: list[Event], form: Format, count: int) -> None:
-    if form is Format.json:
-        from ..output.report_document import report_document
-
-        print_json(report_document(found))
-    elif form is Format.table and len(found) == 1:
+    if form is Format.table and len(found) == 1:
         from ..output.event import event_text
 
         sys.stdout.write(event_text(found[0], screen(), count))
@@ -83,19 +87,35 @@ def _show(found: list[Event], form: Format, count: int) -> None:
         print_table(events_table(found, sources=len({e.report.source for e in found})), form)
 
 
-def _chosen(logs: Iterable[OomReport], selection: Selection, number: int | None) -> list[Event]:
-    """Return the events asked for, understood; after ``number`` there is nothing to read."""
+def _listed(events: Iterable[Event]) -> list[Event]:
+    """Return the only event whole, or several with no more than a listing needs.
+
+    A storm is of thousands, with a hundred tasks in each.
+    """
+    from ..analysis.events import for_listing
+
+    found: list[Event] = []
+    for event in events:
+        if len(found) == 1:
+            found[0] = for_listing(found[0])
+        found.append(for_listing(event) if found else event)
+    return found
+
+
+def _understood(
+    logs: Iterable[OomReport], selection: Selection, number: int | None
+) -> Iterator[Event]:
+    """Yield the events asked for; after ``number`` there is nothing to read."""
     from ..analysis.events import understand
     from ..readers.kernel_log.understood import sizes, snapshot_or_why
     from .events import is_chosen
 
-    found = []
     killed: dict[tuple[str, str | None], set[int]] = {}
     for index, one in enumerate(logs, 1):
         before = killed.setdefault((one.source, one.host), set())
         if number in (None, index) and is_chosen(one, selection):
             page_size, known, ram = sizes(one)
-            event = understand(
+            yield understand(
                 index,
                 one,
                 snapshot_or_why(one),
@@ -104,8 +124,6 @@ def _chosen(logs: Iterable[OomReport], selection: Selection, number: int | None)
                 ram_pages=ram,
                 killed_before=frozenset(before),
             )
-            found.append(event)
         if index == number:
             break
         before |= {victim.pid for victim in one.victims}
-    return found

@@ -8,6 +8,7 @@ import typer
 
 from .options import (
     Columns,
+    EventNumber,
     Format,
     From,
     Kernel,
@@ -35,6 +36,7 @@ def scopes(
     kernel: Kernel = None,
     form: OutputFormat = Format.table,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """List the places where memory can run out, nearest first.
@@ -54,7 +56,7 @@ def scopes(
     from ..analysis.scopes import find_scopes
     from ..output.scopes import scope_rows, scopes_document, scopes_table
 
-    snapshot = load_source(source, proc, cgroups=True)
+    snapshot = load_source(source, proc, (), event, cgroups=True)
     rows = scope_rows(snapshot, find_scopes(snapshot, kernel=kernel, every=every))
     if sort is not None:
         rows = sort_rows(rows, COLUMNS, sort)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 _MOST_PERCENT = 100_000
 
 
-def chosen_pids(snapshot: Snapshot, texts: list[str]) -> dict[int, None]:
+def chosen_pids(snapshot: Snapshot, texts: list[str], but: Collection[int] = ()) -> dict[int, None]:
     """Return the pids of all that comma-separated selectors mean, in their order.
 
+    ``but`` are left out of selectors that mean others as well: a user's all processes but those.
     Raises InputError where one means nothing, or several things.
     """
     from ..analysis.selectors import find_tasks
@@ -23,7 +25,11 @@ def chosen_pids(snapshot: Snapshot, texts: list[str]) -> dict[int, None]:
     words = [word.strip() for text in texts for word in text.split(",")]
     if not all(words):
         raise InputError("an empty name in the list: write for example --protect postgres,sshd")
-    return {task.pid: None for word in words for task in find_tasks(snapshot, word).tasks}
+    found: dict[int, None] = {}
+    for word in words:
+        pids = [task.pid for task in find_tasks(snapshot, word).tasks]
+        found |= dict.fromkeys([pid for pid in pids if pid not in but] or pids)
+    return found
 
 
 def parse_growth(text: str, page_size: int) -> Growth:

@@ -102,11 +102,8 @@ def suggest(
             raise InputError("name whom to protect: oomlab suggest --protect postgres")
         _audit(_loaded(source, proc, event), kernel, form)
         return 0
-    live = source is None and proc is None
-    if apply and not live:
-        raise InputError("--apply writes to this machine: it does not go with --from or --proc")
-    if (yes or undo_file is not None) and not apply:
-        raise InputError("--yes and --undo-file go with --apply")
+    live = source is None and proc is None and kernel is None
+    _check_applying(apply, live, yes or undo_file is not None)
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
@@ -120,12 +117,21 @@ def suggest(
         return _IMPOSSIBLE if found.impossible else 0
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
-        _print(found, form, None if all_rows else _SHOWN)
+        _print(found, form, None if all_rows else _SHOWN, hint=not apply)
     if found.impossible:
         return _IMPOSSIBLE
     if apply and found.changes:
         return _write(found, yes, undo_file, form)
     return 0
+
+
+def _check_applying(apply: bool, live: bool, how: bool) -> None:
+    if apply and not live:
+        raise InputError(
+            "--apply writes to this machine by its own rules: not with --from, --proc or --kernel"
+        )
+    if how and not apply:
+        raise InputError("--yes and --undo-file go with --apply")
 
 
 def _audit(snapshot: Snapshot, kernel: str | None, form: Format) -> None:
@@ -175,11 +181,11 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
     growth = NO_GROWTH
     if wish.allow_growth is not None:
         growth = parse_growth(wish.allow_growth, snapshot.machine.page_size)
-    sacrifice = wish.sacrifice
+    sacrifice, protect = wish.sacrifice, chosen_pids(snapshot, wish.protect)
     return smallest_change(
         ranking,
-        chosen_pids(snapshot, wish.protect),
-        None if sacrifice is None else chosen_pids(snapshot, sacrifice),
+        protect,
+        None if sacrifice is None else chosen_pids(snapshot, sacrifice, protect),
         leave=chosen_pids(snapshot, wish.leave or []),
         growth=growth,
         raise_only=wish.raise_only,
@@ -187,13 +193,13 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
     )
 
 
-def _print(found: Suggestion, form: Format, count: int | None) -> None:
+def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) -> None:
     from ..output.suggestion import suggestion_document, suggestion_table
 
     if form is Format.json:
         print_json(suggestion_document(found))
     else:
-        print_table(suggestion_table(found, count), form)
+        print_table(suggestion_table(found, count, hint=hint), form)
 
 
 def _print_snippet(found: Suggestion, form: Form) -> None:

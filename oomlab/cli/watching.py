@@ -45,7 +45,8 @@ class Live:
         return self
 
     def __exit__(self, *_how: object) -> None:
-        """Finish the recording."""
+        """Finish the recording, and what still reads."""
+        self._sampler.close()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -53,7 +54,7 @@ class Live:
         """Yield samples at an interval, with the kinds of memory that the watch asks for."""
         due = time.monotonic()
         while True:
-            sample = self._sampler.sample(watch.wanted())
+            sample = self._sampler.sample(watch.wanted(), watch.suspects())
             if self._recorder is not None:
                 self._recorder.write(sample)
             yield sample

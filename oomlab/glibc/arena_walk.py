@@ -43,8 +43,9 @@ class ArenaWalk(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether every chunk was seen, the top among them."""
-        return any(view.stretch.holds_top for view in self.stretches) and all(
-            view.complete for view in self.stretches
+        return not self.arena.system_mem or (
+            any(view.stretch.holds_top for view in self.stretches)
+            and all(view.complete for view in self.stretches)
         )
 
 
@@ -120,8 +121,11 @@ def _walk_stretch(
     stop = top if stretch.holds_top else stretch.end
     end = walker.walk(stretch.first, stop, stretch.end, plan.most_bytes)
     after = None
-    if end.why == "fence" and stretch.holds_top:
-        behind = end.address + 2 * layout.header_bytes
+    # malloc leaves two fences where its memory ends, which is at a page.
+    behind = -(-(end.address + 2 * layout.header_bytes) // page_size) * page_size
+    if end.why == "fence" and plan.arena.is_main and not stretch.holds_top:
+        stretch = stretch._replace(end=min(behind, stretch.end))
+    elif end.why == "fence" and stretch.holds_top:
         first = behind_foreign(memory, layout, behind, stretch.end, top)
         if first is None:
             end = End(end.address, "broken")
@@ -183,17 +187,19 @@ def _view(memory: Memory, plan: Plan, stretch: Stretch, end: End, terrain: Terra
         ]
         if pinned:
             free_bytes, hole = max(pinned)
-            pin = _pin(memory, plan, hole.address + hole.size, used_above(hole), free_bytes)
+            gone = terrain.free_returned + terrain.free_swapped - hole.gone_below
+            sizes = (used_above(hole), free_bytes, free_bytes - gone)
+            pin = _pin(memory, plan, hole.address + hole.size, sizes)
     return StretchView(stretch, end.address, end.why, top, terrain.picture(stretch.end), holes, pin)
 
 
-def _pin(memory: Memory, plan: Plan, first: int, used: int, free: int) -> Pin | None:
+def _pin(memory: Memory, plan: Plan, first: int, sizes: tuple[int, int, int]) -> Pin | None:
     """Count the chunks in use from ``first`` up to the top."""
     in_use: list[int] = []
     address = first
     for _ in range(_PIN_CHUNKS):
         if address == plan.arena.top:
-            return Pin(first, tuple(in_use), used, free)
+            return Pin(first, tuple(in_use), *sizes)
         size = _size_at(memory, plan.layout, address)
         if size < plan.layout.minimum:
             return None

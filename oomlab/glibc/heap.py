@@ -45,6 +45,8 @@ class Pin(NamedTuple):
     used_bytes: int
     free_bytes: int
     """Free below and between them: what would join the top."""
+    resident_bytes: int
+    """The part of ``free_bytes`` that is in memory; all of it where that can't be known."""
 
 
 class LargeHole(NamedTuple):
@@ -117,6 +119,9 @@ class ArenaView(NamedTuple):
     """Chunks of this arena that lie in a tcache."""
     tcache_bytes: int
     resident: Resident | None
+    """None where not every chunk was seen, or where that can't be known."""
+    complete: bool
+    """Whether every chunk was seen."""
 
 
 class Check(NamedTuple):

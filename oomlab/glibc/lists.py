@@ -84,17 +84,23 @@ def tcache(
     heads = memory.words(body + kind.entries_offset(layout.pointer_bytes), kind.bins)
     if counts is None or heads is None:
         return None
+    # A bin of 2.42 and newer may hold none at all: then it has no slots either.
+    down = kind.counts_down
+    expected = [
+        tcache_count - count if down and (count or head) else count
+        for count, head in zip(counts, heads, strict=True)
+    ]
+    # A chunk of the program's own of this size hardly agrees with itself 64 times.
+    if not all(
+        0 <= want <= tcache_count and (head == 0) == (want == 0) and head % layout.alignment == 0
+        for want, head in zip(expected, heads, strict=True)
+    ):
+        return None
     chunks: list[Chunk] = []
-    for number, (count, head) in enumerate(zip(counts, heads, strict=True)):
-        # A bin may hold none at all: then it has no slots either.
-        expected = max(tcache_count - count, 0) if kind.counts_down and (count or head) else count
-        if not 0 <= expected <= 0xFFFF or (head == 0) != (expected == 0):
-            return None
-        if head == 0:
-            continue
+    for number, (want, head) in enumerate(zip(expected, heads, strict=True)):
         own = layout.minimum + number * layout.alignment if number < kind.small_bins else None
-        found = _entries(memory, layout, head, own, mangled=mangled, most=expected)
-        if len(found) != expected:
+        found = _entries(memory, layout, head, own, mangled=mangled, most=want)
+        if len(found) != want:
             return None
         chunks += found
     return Tcache(address, chunks)

@@ -272,6 +272,7 @@ def views(reading: Reading, *, pages_known: bool) -> list[ArenaView]:
                 tcache_chunks=len(own),
                 tcache_bytes=sum(chunk.size for chunk in own),
                 resident=resident if pages_known and walk.complete else None,
+                complete=walk.complete,
             )
         )
     return found

@@ -25,6 +25,8 @@ class Hole(NamedTuple):
     used_below: int
     """In use below it, in the same stretch."""
     free_below: int
+    gone_below: int
+    """The part of ``free_below`` that is not in memory."""
 
 
 class Picture(NamedTuple):
@@ -79,6 +81,7 @@ class Terrain:
         below = self.free_bytes
         for address, size in chunks:
             end = address + size
+            gone = self.free_returned + self.free_swapped
             first = (address - start) >> shift
             if first == (end - 1 - start) >> shift:
                 cells[first] += size
@@ -91,7 +94,7 @@ class Terrain:
             if end > swapped.start:
                 self.free_swapped += sum(b - a for a, b in swapped.within(address, end))
             if len(holes) < _HOLES or size > holes[0].size:
-                hole = Hole(size, address, address - start - below, below)
+                hole = Hole(size, address, address - start - below, below, gone)
                 (heapq.heappush if len(holes) < _HOLES else heapq.heapreplace)(holes, hole)
             below += size
             if self._fast:

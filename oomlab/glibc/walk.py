@@ -64,6 +64,7 @@ class Walker:
             if address - first >= most_bytes:
                 return End(address, "limit")
             block_end = min(address + BLOCK_BYTES, stop + self._layout.header_bytes, limit)
+            block_end = min(block_end, max(first + most_bytes, address + self._layout.minimum))
             data = self._memory.read(address, block_end - address)
             if len(data) < self._layout.header_bytes:
                 return End(address, "unreadable")

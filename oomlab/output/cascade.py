@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..analysis.cascade import Cascade, Kill
-from ..analysis.cgroups import described
 from ..analysis.freed import Freed
 from ..analysis.ranking import cautions
 from ..snapshot import Task
 from ..units import human
 from .documents import gap_entries, kernel_entry, scope_entry
 from .escape import printable
-from .ranking import named, rules_line
+from .ranking import named, occasion, rules_line
 from .tables import Column, Table
 
 SCHEMA = "oomlab.cascade/1"
@@ -64,9 +63,7 @@ def _heading(cascade: Cascade, free_bytes: int | None) -> list[str]:
 
 
 def _answer(cascade: Cascade, free_bytes: int | None) -> str:
-    path, kills = cascade.ranking.scope.memcg, cascade.kills
-    where = "memory" if path is None else f"{described(cascade.ranking.snapshot, path)}"
-    start = f"If {where} ran out{'' if path is None else ' of memory'} now, "
+    start, kills = f"{occasion(cascade.ranking)}, ", cascade.kills
     if cascade.end == "panics":
         return f"{start}the kernel would panic (vm.panic_on_oom), not kill."
     if not kills:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from ..analysis.distribution import distribution_of
 from ..analysis.events import Event
 from ..units import human
 from . import event_lines as say
@@ -41,8 +42,10 @@ def _flow(text: str, screen: Screen, first: str = "", rest: str | None = None) -
 def _head(event: Event, screen: Screen) -> list[str]:
     report = event.report
     host = f" on {report.host}" if report.host else ""
+    kind = distribution_of(report.release)
+    kernel = (report.release or "(not told)") + (f", {kind}" if kind else "")
     lines = [
-        f"Event {event.index}: {say.moment(report)}{host}, Linux {report.release or '(not told)'}",
+        f"Event {event.index}: {say.moment(report)}{host}, Linux {kernel}",
         f"{report.source}, line {report.line}",
     ]
     if report.hardware:
@@ -57,7 +60,7 @@ def _story(event: Event, screen: Screen) -> list[str]:
     facts: list[tuple[str, list[str]]] = [
         ("Killed", say.killed(event)),
         ("Out of", [say.whose(event.report)]),
-        ("Asked by", [text] if (text := say.asked(event.report)) else []),
+        ("Asked by", [text] if (text := say.asked(event.report, event.page_size)) else []),
         ("Verdict", say.verdict(event)),
         ("Badness", [text] if (text := say.badness(event)) else []),
         ("Spared", [text] if (text := say.spared(event)) else []),

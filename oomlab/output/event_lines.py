@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..analysis.asking import purpose_of
+from ..analysis.causes.limits import owner_of
 from ..analysis.composition import badness_shares
 from ..analysis.events import Event
-from ..analysis.places import place_of
 from ..kernel.gfp import flag_names
 from ..kernel.selection import Score
 from ..report import OomReport, Victim
@@ -61,12 +61,8 @@ def _share(event: Event, victim: Victim) -> str:
 def whose(report: OomReport) -> str:
     """Return whose memory ran out, and under which constraint."""
     if report.is_memcg:
-        place = place_of(report.oom_memcg or "")
-        named = (
-            f", {place.engine or ''} container {place.name}" if place.kind == "container" else ""
-        )
-        pod = f", pod {place.pod_uid}" if place.pod_uid else ""
-        return f"the limit of memory cgroup {where(report)}{named}{pod}"
+        owner = owner_of(report.oom_memcg or "")
+        return f"the limit of memory cgroup {where(report)}" + (f", {owner}" if owner else "")
     constraint = (report.constraint or "").removeprefix("CONSTRAINT_")
     bound = {
         "CPUSET": " as far as a cpuset allows it",
@@ -75,7 +71,7 @@ def whose(report: OomReport) -> str:
     return f"the machine's memory{bound.get(constraint, '')}"
 
 
-def asked(report: OomReport) -> str | None:
+def asked(report: OomReport, page_size: int) -> str | None:
     """Return who asked for how much of which memory, and what for."""
     trigger = report.trigger
     if trigger is None:
@@ -84,8 +80,9 @@ def asked(report: OomReport) -> str | None:
     who = f"{trigger.comm or 'a task'}" + (f" ({trigger.pid})" if trigger.pid else "")
     if trigger.order == -1:
         return f"{who}, for a kill by hand (sysrq-f)"
-    pages = 1 if trigger.order is None else 1 << min(trigger.order, 64)
+    pages = 1 << min(max(trigger.order or 0, 0), 64)
     piece = "1 page" if pages == 1 else f"{pages} pages in one piece"
+    piece += f" ({human(pages * page_size)})"
     purpose = purpose_of(report.stack)
     what = f"{piece} for {purpose}" if purpose else piece
     return f"{who}, {what}; gfp_mask {trigger.gfp_mask:#x} {flags}".rstrip()
@@ -197,6 +194,9 @@ def memory(event: Event) -> str | None:
         parts.append(
             f"swap {size_kib(state.swap_total_kib)}{free}" if state.swap_total_kib else "no swap"
         )
+    held = sum(row.rss_pages or 0 for row in event.report.tasks)
+    if held:
+        parts.append(f"the RSS of all processes adds up to {human(held * page)}")
     ram = "" if event.ram_pages is None else f"RAM {human(event.ram_pages * page)}: "
     return f"{ram}{', '.join(parts)}"
 

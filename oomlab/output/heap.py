@@ -42,10 +42,10 @@ class _Part(NamedTuple):
 def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int) -> str:
     """Return the whole story of one heap, with ``count`` holes and arenas at most."""
     sections = [_answer(one, name, screen), _parts(one, screen)]
-    sections += [_strips(one, screen, glyphs), _pins(one, screen)]
+    sections += [_strips(one, screen, glyphs), _advice(one, screen), _pins(one, screen)]
     if len(one.arenas) > 1:
         sections.append(render_table(arenas_table(one, count), screen))
-    sections += [_holes(one, screen, count), _sizes(one, screen), _advice(one, screen)]
+    sections += [_holes(one, screen, count), _sizes(one, screen)]
     sections.append(_checks(one, screen))
     return "\n".join(section for section in sections if section)
 
@@ -59,8 +59,15 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
     version = "glibc" + (f" {one.version[0]}.{one.version[1]}" if one.version else "")
     arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
     whole, total = parts(one), one.total
-    if whole is None or total is None:
+    if total is None:
         return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+    if whole is None:
+        return _lines(
+            screen,
+            f"{name}: {version}, {arenas}; {human(total.arena + total.hblkhd)} taken from the "
+            f"system, {human(total.uordblks + total.hblkhd)} in use, caches of threads included. "
+            "Not every chunk was seen: these figures are from malloc's own lists.",
+        )
     taken = total.arena + total.hblkhd
     used = whole.used_bytes + whole.mmapped_bytes
     share = f" ({used / taken:.0%})" if taken else ""
@@ -75,6 +82,13 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
             f"Freed but still in memory: {human(free)}. malloc_trim(0) would give back "
             f"{human(resident.trim)} now: {human(resident.trim_inside)} from holes, "
             f"{human(resident.trim_top)} from the top."
+        )
+    known = one.parameters
+    if known is not None:
+        how = "set: they don't adapt" if known.no_dyn_threshold else "they adapt"
+        lines.append(
+            f"M_MMAP_THRESHOLD is {human(known.mmap_threshold)}, M_TRIM_THRESHOLD "
+            f"{human(known.trim_threshold)} ({how})."
         )
     return _lines(screen, *lines)
 
@@ -134,7 +148,9 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     lines = []
     for arena, view in largest:
         what = "The main heap" if arena.is_main else f"Arena {arena.address:#x}"
-        incomplete = "" if view.complete else f", seen up to {view.walked_to:#x}"
+        seen = human(view.walked_to - view.stretch.start)
+        limit = " (--max)" if view.why == "limit" else ""
+        incomplete = "" if view.complete else f", of which the first {seen} were seen{limit}"
         lines.append(f"{what}: {human(_span(view))} from {view.stretch.start:#x}{incomplete}")
         lines.append(strip(view, columns, glyphs))
     if len(views) > len(largest):
@@ -148,13 +164,15 @@ def _span(view: StretchView) -> int:
 
 
 def _pins(one: Survey, screen: Screen) -> str:
-    held = pins(one)
+    """Say what pins tops, where the advice does not."""
+    advised = {item.because for item in advise(one)}
+    told = [(arena, pin_words(one, arena, pin)) for arena, pin in pins(one)[:_STRIPS]]
     return _lines(
         screen,
         *(
-            f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: "
-            f"{pin_words(one, arena, pin)}."
-            for arena, pin in held[:_STRIPS]
+            f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: {words}."
+            for arena, words in told
+            if words not in advised
         ),
     )
 
@@ -317,7 +335,10 @@ def _sizes(one: Survey, screen: Screen) -> str:
 
 
 def _advice(one: Survey, screen: Screen) -> str:
-    return _lines(screen, *(f"{item.name}: {item.because}. {item.do}." for item in advise(one)))
+    lines = []
+    for item in advise(one):
+        lines += [f"{item.name}: {item.because}.", f"  > {item.do}."]
+    return _lines(screen, *lines)
 
 
 def _checks(one: Survey, screen: Screen) -> str:

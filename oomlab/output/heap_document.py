@@ -78,6 +78,7 @@ def _pin(one: Survey, arena: ArenaView, pin: Any) -> dict[str, Any]:
         "chunks": len(pin.chunks),
         "used_bytes": pin.used_bytes,
         "free_bytes": pin.free_bytes,
+        "resident_bytes": pin.resident_bytes,
         "what": pin_words(one, arena, pin),
     }
 

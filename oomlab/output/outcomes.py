@@ -51,7 +51,7 @@ def result_text(outcomes: Sequence[Outcome]) -> str:
     noun = "value" if len(outcomes) == 1 else "values"
     if done == len(outcomes):
         return f"{done} {noun} written and read back."
-    return f"{done} of {len(outcomes)} {noun} written and read back; the others were not:"
+    return f"{done} of {len(outcomes)} {noun} written and read back; the rest was not:"
 
 
 def outcome_document(outcomes: Sequence[Outcome], undo_file: str | None) -> dict[str, Any]:

@@ -36,12 +36,12 @@ def ranking_table(
 
 def heading(ranking: Ranking) -> list[str]:
     """Return the answer in a sentence, the rules in force, and what would make it moot."""
-    answer = printable(f"{_occasion(ranking)}, {_verdict(ranking)}.")
+    answer = printable(f"{occasion(ranking)}, {_verdict(ranking)}.")
     lines = [answer, rules_line(ranking)]
     return lines + [f"Note: {printable(caution)}." for caution in cautions(ranking)]
 
 
-def _occasion(ranking: Ranking) -> str:
+def occasion(ranking: Ranking) -> str:
     """Return of which OOM the answer is: a report's, or one that has not happened."""
     path, snapshot = ranking.scope.memcg, ranking.snapshot
     if snapshot.reported is not None:

@@ -123,7 +123,7 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
     for sentence in safe:
         inset = len(sentence) - len(sentence.lstrip())
         hanging = " " * (inset + 8 if inset else 0)  # an item of a list goes on below its text
-        lines += wrap(sentence, max(screen.columns, 20), subsequent_indent=hanging)
+        lines += wrap(sentence, max(screen.columns, 20), subsequent_indent=hanging) or [""]
     return lines
 
 

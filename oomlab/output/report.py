@@ -37,8 +37,14 @@ def where(report: OomReport) -> str:
 
 
 def why(event: Event) -> str:
-    """Return the first cause, or a question mark."""
-    return event.causes[0].cause if event.causes else "?"
+    """Return the first cause that says more than whose limit it was, or a question mark."""
+    names = [cause.cause for cause in event.causes]
+    more = [name for name in names if name not in _LIMITS]
+    return next(iter(more or names), "?")
+
+
+_LIMITS = ("a memory cgroup's limit", "the cgroup may use no swap")
+"""Beside the cgroup's path they say nothing new."""
 
 
 def _victim(event: Event) -> Victim | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..analysis.asking import purpose_of
+from ..analysis.distribution import distribution_of
 from ..analysis.events import Event
 from ..kernel.gfp import flag_names
 from ..report import OomReport, TaskRow, Victim
@@ -20,6 +22,18 @@ def report_document(events: Sequence[Event]) -> dict[str, Any]:
     return {"schema": SCHEMA, "events": [event_entry(event) for event in events]}
 
 
+def render_events(events: Iterable[Event]) -> Iterator[str]:
+    """Yield the text of ``report_document`` event by event: no more than one is held."""
+    yield f'{{\n  "schema": "{SCHEMA}",\n  "events": ['
+    separator = "\n"
+    for event in events:
+        text = json.dumps(event_entry(event), indent=2)
+        # No string has a line break of its own: JSON escapes it.
+        yield separator + "    " + text.replace("\n", "\n    ")
+        separator = ",\n"
+    yield "]\n}\n" if separator == "\n" else "\n  ]\n}\n"
+
+
 def event_entry(event: Event) -> dict[str, Any]:
     """Return one event as JSON has it."""
     report = event.report
@@ -32,6 +46,7 @@ def event_entry(event: Event) -> dict[str, Any]:
         "uptime_seconds": report.uptime_seconds,
         "host": report.host,
         "kernel": report.release,
+        "distribution": distribution_of(report.release),
         "era": event.ranking.era.family if event.ranking is not None else None,
         "rules_of": reported.rules_of if reported is not None else None,
         "evidence": reported.evidence if reported is not None else None,

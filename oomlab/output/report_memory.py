@@ -89,6 +89,9 @@ def _zone_entry(zone: Zone, page_size: int) -> dict[str, Any]:
             {"count": b.number, "size_bytes": b.size_kib * KIB, "types": b.types} for b in blocks
         ],
         "free_blocks_bytes": _bytes(zone.free_total_kib),
+        "largest_free_block_bytes": None
+        if blocks is None
+        else max((b.size_kib for b in blocks if b.number), default=0) * KIB,
     }
 
 

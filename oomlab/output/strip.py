@@ -26,6 +26,7 @@ class Glyphs(NamedTuple):
 
 BLOCKS = Glyphs("█", "▒", "░", "·", "─")
 ASCII = Glyphs("#", "+", "o", ".", "-")
+UNSEEN = "?"
 _NEARLY_ALL = 16
 """A character shows one kind where all but a sixteenth is of that kind."""
 
@@ -40,6 +41,9 @@ def strip(view: StretchView, columns: int, glyphs: Glyphs) -> str:
         first, last = column * count // width, max((column + 1) * count // width, 1)
         start = picture.start + (first << picture.shift)
         end = min(picture.start + (last << picture.shift), picture.end)
+        if not view.complete and end > view.walked_to:
+            drawn.append(UNSEEN)
+            continue
         free = sum(picture.free[first:last])
         top = max(end - max(start, view.top), 0)
         drawn.append(_glyph(end - start, free, sum(picture.returned[first:last]), top, glyphs))

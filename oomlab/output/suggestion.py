@@ -61,13 +61,15 @@ def where(snapshot: Snapshot, task: Task) -> str | None:
     return None if path is None else name_of(snapshot, place_of(path))
 
 
-def suggestion_table(found: Suggestion, count: int | None = None) -> Table[AdjChange]:
-    """Return the changes under the answer in a sentence."""
+def suggestion_table(
+    found: Suggestion, count: int | None = None, *, hint: bool = True
+) -> Table[AdjChange]:
+    """Return the changes under the answer in a sentence; ``hint``: with how to set them."""
     snapshot = found.ranking.snapshot
     rows = found.changes[:count]
     left = len(found.changes) - len(rows)
     footer = [f"({left} more: all with --all, and with --format json.)"] if left else []
-    if found.changes:
+    if found.changes and hint:
         footer += [
             "To set them now: the same command with --apply. For good: with --as systemd, docker, "
             "compose, kubernetes, choom or shell."
@@ -83,7 +85,8 @@ def suggestion_table(found: Suggestion, count: int | None = None) -> Table[AdjCh
 def heading(found: Suggestion) -> list[str]:
     """Return the answer, the rules it rests on, who else is spared, and what to mind."""
     lines = [_answer(found), rules_line(found.ranking)]
-    mates = [task for task in found.ranking.scope.tasks if task.pid in found.companions]
+    everyone = () if found.impossible else found.ranking.scope.tasks
+    mates = [task for task in everyone if task.pid in found.companions]
     lines += [
         f"Spared too: {named(task)}, for {found.companions[task.pid]}."
         for task in mates[:_MOST_NAMED]

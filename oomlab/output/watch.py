@@ -174,10 +174,10 @@ def interval_text(slope: Slope) -> str:
 
 def run_out_text(out: RunOut) -> str:
     """Return when nothing will be left, with the bounds."""
-    return (
-        f"at this rate nothing is left in {duration(out.seconds)} "
-        f"({duration(out.earliest_seconds)} to {duration(out.latest_seconds)})"
-    )
+    text = f"at this rate nothing is left in {duration(out.seconds)}"
+    if not isfinite(out.latest_seconds):
+        return f"{text} ({duration(out.earliest_seconds)} at the earliest)"
+    return f"{text} ({duration(out.earliest_seconds)} to {duration(out.latest_seconds)})"
 
 
 def then_text(view: View) -> str:

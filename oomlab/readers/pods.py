@@ -86,13 +86,13 @@ def _pod(item: dict[str, Any]) -> tuple[Pod, str | None]:
         namespace=_text(meta.get("namespace", "default")),
         name=_text(meta.get("name", "")),
         priority=_whole(spec.get("priority") or 0),
-        priority_class=spec.get("priorityClassName"),
-        qos=status.get("qosClass"),
+        priority_class=_text_or_none(spec.get("priorityClassName")),
+        qos=_text_or_none(status.get("qosClass")),
         containers=tuple(containers),
         pod_request_bytes=whole,
         overhead_bytes=_memory(spec.get("overhead")) or 0,
         static=_MIRROR in notes or notes.get(_SOURCE, "api") != "api",
-        static_uid=notes.get(_HASH),
+        static_uid=_text_or_none(notes.get(_HASH)),
     )
     return pod, status.get("phase")
 
@@ -113,6 +113,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{str(value)[:40]!r} is no text")
     return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _whole(value: Any) -> int:

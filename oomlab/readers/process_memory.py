@@ -54,11 +54,7 @@ class ProcessMemory:
             self._directory = self._open(opened, f"{root}/{pid}", None)
             self.name = process_name(root, pid)
             self.mappings = self._mappings()
-            self._anonymous = [
-                (one.start, one.end)
-                for one in self.mappings
-                if (one.anonymous or one.path == "[heap]") and one.permissions.endswith("p")
-            ]
+            self._starts = [one.start for one in self.mappings]
             self._mem = self._open(opened, "mem", self._directory)
             try:
                 self._pagemap: int | None = self._open(opened, "pagemap", self._directory)
@@ -119,15 +115,17 @@ class ProcessMemory:
             os.close(descriptor)
 
     def elf_header(self) -> ElfHeader | None:
-        """Read the header of the program, or of another ELF file that is mapped."""
-        for one in self.mappings:
-            if one.offset == 0 and one.path.startswith("/"):
-                head = self.read(one.start, 20)
-                if head[:4] == b"\x7fELF" and head[4] in (1, 2):
-                    order = "little" if head[5] == 1 else "big"
-                    if order != sys.byteorder:
-                        return None
-                    return ElfHeader(4 * head[4], int.from_bytes(head[18:20], sys.byteorder))
+        """Read the header of the program, or of another ELF file that is mapped.
+
+        From the file: read from memory, its first pages would count as the process's from then on.
+        """
+        for path in dict.fromkeys(one.path for one in self.mappings if one.offset == 0):
+            head = self.file(path, 20) if path.startswith("/") else b""
+            if head[:4] == b"\x7fELF" and head[4] in (1, 2):
+                order = "little" if head[5] == 1 else "big"
+                if order != sys.byteorder:
+                    return None
+                return ElfHeader(4 * head[4], int.from_bytes(head[18:20], sys.byteorder))
         return None
 
     def memory(self, header: ElfHeader) -> Memory:
@@ -141,10 +139,13 @@ class ProcessMemory:
         have the kernel give the process page tables for them.
         """
         parts: list[bytes] = []
-        while size > 0:
-            start, end = self._around(address)
+        while size > 0 and 0 <= address < _MAX_ADDRESS:
+            end, one = self._around(address)
+            # Program text is not read: what is read stays in the process's page tables.
+            if one is not None and one.permissions[:2] != "rw":
+                break
             wanted = min(size, end - address)
-            sparse = start <= address and self._pagemap is not None
+            sparse = one is not None and _is_anonymous(one) and self._pagemap is not None
             part = self._sparse(address, wanted) if sparse else self._plain(address, wanted)
             parts.append(part)
             if len(part) < wanted:
@@ -153,15 +154,12 @@ class ProcessMemory:
             size -= wanted
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _around(self, address: int) -> Range:
-        """Return the anonymous mapping an address lies in, else the next one."""
-        index = bisect_right(self._anonymous, (address, _MAX_ADDRESS))
-        if index and address < self._anonymous[index - 1][1]:
-            return self._anonymous[index - 1]
-        if index < len(self._anonymous):
-            start = self._anonymous[index][0]
-            return (start, start)
-        return (_MAX_ADDRESS, _MAX_ADDRESS)
+    def _around(self, address: int) -> tuple[int, Mapping | None]:
+        """Return the mapping an address lies in, and its end; None up to where the next begins."""
+        index = bisect_right(self._starts, address)
+        if index and address < self.mappings[index - 1].end:
+            return self.mappings[index - 1].end, self.mappings[index - 1]
+        return (self._starts[index] if index < len(self._starts) else _MAX_ADDRESS), None
 
     def _sparse(self, address: int, size: int) -> bytes:
         known = self.pages(address, address + size)
@@ -192,14 +190,14 @@ class ProcessMemory:
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def file(self, path: str) -> bytes:
-        """Return the contents of a file that is mapped, as the process sees it; else nothing."""
+    def file(self, path: str, size: int = _MAX_FILE) -> bytes:
+        """Return the beginning of a file that is mapped, as the process sees it; else nothing."""
         name = path.removesuffix(" (deleted)").lstrip("/")
         try:
             with (self._root / str(self.pid) / "root" / name).open("rb") as opened:
                 if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                     return b""
-                return opened.read(_MAX_FILE)
+                return opened.read(size)
         except OSError:
             return b""
 
@@ -226,6 +224,10 @@ class ProcessMemory:
             _add_entries(data, at * size, size, returned, swapped)
             at += len(data) // _ENTRY_BYTES
         return Pages(_clipped(returned, start, end), _clipped(swapped, start, end))
+
+
+def _is_anonymous(one: Mapping) -> bool:
+    return (one.anonymous or one.path == "[heap]") and one.permissions.endswith("p")
 
 
 def _add_entries(

@@ -132,7 +132,7 @@ def read_samples(path: Path, warn: Callable[[str], None]) -> Iterator[Sample]:
 def _lines(path: Path, warn: Callable[[str], None]) -> Iterator[bytes]:
     """Yield lines, unpacked; a packed file that ends in the middle is told, not an error."""
     try:
-        with path.open("rb") as stream:
+        with open("/dev/stdin" if str(path) == "-" else path, "rb") as stream:  # noqa: PTH123
             packed = stream.peek(2)[:2] == b"\x1f\x8b"
             source: BinaryIO = stream
             if packed:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
-from ..samples import Faults, Identity, Sample, identity
+from ..samples import Faults, Identity, Kinds, Sample, identity
 from ..snapshot import Memcg, Snapshot, Task, scan_order_key
 from .cgroupfs import find_memory_mount, read_memcgs
 from .files import open_directory
+from .in_use import HeapReader
 from .kinds import read_kinds
 from .machine import read_machine
 from .procfs import PROC, ProcScan
@@ -56,13 +57,16 @@ class Sampler:
         self._mount = find_memory_mount(root) if memcg is not None else None
         self._known: dict[str, _Known] = {}
         self._number = 0
+        self._heaps = HeapReader(root)
         self._boot_id = _read_boot_id(root)
 
-    def sample(self, wanted: Collection[int] = ()) -> Sample:
+    def sample(self, wanted: Collection[int] = (), heaps_of: Collection[int] = ()) -> Sample:
         """Return the machine as it is now; of the pids ``wanted`` all that there is to know.
 
-        That is their kinds of memory and the kernel's own score. The first sample has such
-        scores of the largest and of some others: they tell which rules the kernel follows.
+        That is their kinds of memory and the kernel's own score; of those that are in
+        ``heaps_of`` too, what is in use of their heaps when their turn has come. The first
+        sample has scores of the largest and of some others: they tell which rules the kernel
+        follows.
         Raises SourceError where there is no /proc.
         """
         machine, gaps = read_machine(self._root)
@@ -88,17 +92,12 @@ class Sampler:
             source=str(self._root),
             gaps=(*gaps, *scan.gaps()),
         )
-        kinds = {}
-        for pid in wanted:
-            known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
-            if known is not None and found is not None:
-                kinds[known.who] = found
         return Sample(
             seconds=seconds,
             snapshot=snapshot,
             boot_id=self._boot_id,
             faults={known.who: known.faults for known in self._known.values()},
-            kinds=kinds,
+            kinds=self._read_kinds(wanted, heaps_of),
         )
 
     def _some(self) -> set[int]:
@@ -107,6 +106,23 @@ class Sampler:
         largest = nlargest(_WITNESSES, tasks, key=lambda task: task.rss_pages or 0)
         spread = tasks[:: max(1, len(tasks) // _WITNESSES)]
         return {task.pid for task in (*largest, *spread)}
+
+    def _read_kinds(
+        self, wanted: Collection[int], heaps_of: Collection[int]
+    ) -> dict[Identity, Kinds]:
+        kinds = {}
+        for pid in wanted:
+            known, found = self._known.get(str(pid)), read_kinds(self._root, pid)
+            if known is not None and found is not None:
+                kinds[known.who] = found
+        heaps = [who for who in kinds if who[0] in heaps_of]
+        for who, in_use in self._heaps.read_some(heaps).items():
+            kinds[who] = kinds[who]._replace(**in_use._asdict())
+        return kinds
+
+    def close(self) -> None:
+        """End what still reads for later samples."""
+        self._heaps.close()
 
     def _read_memcgs(self) -> tuple[Memcg, ...] | None:
         """Return the cgroup asked about with all whose limits bear on it."""
@@ -123,8 +139,11 @@ class Sampler:
         scan.note_hidden(hidden)
         found: dict[str, _Known] = {}
         anew: dict[str, tuple[bytes, _Marks]] = {}
+        readers = {str(pid) for pid in self._heaps.own_pids()}
         with open_directory(self._root) as root_fd:
             for name in names:
+                if name in readers:
+                    continue
                 stat = _read_stat(root_fd, name)
                 if not stat:
                     continue

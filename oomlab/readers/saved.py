@@ -10,7 +10,6 @@ import io
 import json
 import lzma
 import os
-import sys
 import types
 import zlib
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from ..snapshot import (
     Snapshot,
     Task,
 )
+from .once import STDIN, open_source
 
 SCHEMA = "oomlab.snapshot/1"
 MAX_BYTES = 1 << 28
@@ -99,8 +99,8 @@ def read_text(path: Path | None) -> bytes:
     name = "standard input" if path is None else str(path)
     try:
         if path is None:
-            return unpack(sys.stdin.buffer, name)
-        with path.open("rb") as stream:
+            return unpack(open_source(STDIN), name)
+        with open_source(str(path)) as stream:
             return unpack(stream, name)
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error

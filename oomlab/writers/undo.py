@@ -52,7 +52,10 @@ def save_undo(path: Path, targets: Sequence[Target]) -> None:
     except FileExistsError as error:
         raise SourceError(f"{path} is there already: an undo file is never overwritten") from error
     except OSError as error:
-        raise SourceError(f"{path}: the undo file can't be saved: {error.strerror}") from error
+        raise SourceError(
+            f"{path}: the undo file can't be saved: {error.strerror}; nothing was written "
+            "(--undo-file names another place)"
+        ) from error
 
 
 def load_undo(path: Path) -> list[Target]:
@@ -104,6 +107,8 @@ def parse_targets(body: dict[str, Any], name: str) -> list[Target]:
 def _target(change: Any, name: str) -> Target:
     if not isinstance(change, dict) or not isinstance(change.get("comm"), str):
         raise SourceError(f"{name}: a change has no name of its process")
+    if change.get("start_ticks", 0) is None:
+        raise InputError(f"{name}: made of a report without start times, not of running processes")
     limits = {
         "pid": (1, 1 << 22),
         "start_ticks": (0, 1 << 63),

@@ -16,8 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from oomlab.analysis.ranking import rank
+from oomlab.analysis.suggest import suggest
+from oomlab.analysis.suggestion import Growth
 from oomlab.readers.load import load, with_memcgs
 from oomlab.readers.saved import dump_snapshot
+from oomlab.writers.adj import Target, own_privilege
+from oomlab.writers.changes import make
 
 TOP = Path("/sys/fs/cgroup")
 RECORDS = "/dev/lab-records"
@@ -89,6 +94,8 @@ class Stage:
             self._make_group(group)
         pids = self._start(scene["people"])
         time.sleep(0.05)
+        if "protect" in scene:
+            self._protect(scene, pids)
         for event in scene["events"]:
             self._run(scene, event, pids)
         self._clear(scene)
@@ -124,6 +131,30 @@ class Stage:
             "log": lines,
         }
         self.records.write("event", json.dumps(record).encode())
+
+    def _protect(self, scene: Json, pids: list[int]) -> None:
+        """Let oomlab say what protects some of the scene, and write it."""
+        found = suggest(
+            rank(load()),
+            [pids[index] for index in scene["protect"]],
+            growth=Growth(percent=scene["growth_percent"]),
+        )
+        outcomes = make(
+            [
+                Target(c.task.pid, c.task.start_ticks or 0, c.task.comm, c.before, c.after)
+                for c in found.changes
+            ],
+            own_privilege(),
+        )
+        record = {
+            "scene": scene["number"],
+            "protected": [task.pid for task in found.protected],
+            "sacrificed": [task.pid for task in found.sacrificed],
+            "changes": [[c.task.pid, c.before, c.after] for c in found.changes],
+            "impossible": list(found.impossible),
+            "refused": [outcome.why for outcome in outcomes if not outcome.done],
+        }
+        self.records.write("suggestion", json.dumps(record).encode())
 
     def _take_snapshot(self) -> None:
         taken = with_memcgs(load())

@@ -21,7 +21,8 @@ _PACKAGE = Path(oomlab.__file__).resolve().parent
 _LIST_MODULES = """
 import sys
 sys.path[:0] = [{here!r}, {parent!r}]
-import agent, oomlab.analysis.ranking, oomlab.readers.cgroupfs
+import agent, oomlab.analysis.ranking, oomlab.readers.cgroupfs, oomlab.readers.engines
+import encodings.ascii
 for module in list(sys.modules.values()):
     path = getattr(module, "__file__", None)
     if path:

@@ -53,6 +53,8 @@ class Tally:
     """Kills that can't be known beforehand, by the reason."""
     orders: Counter[str] = field(default_factory=Counter)
     constraints: Counter[str] = field(default_factory=Counter)
+    promises: Counter[str] = field(default_factory=Counter)
+    """Suggestions that were applied, by what became of them."""
     faults: list[str] = field(default_factory=list)
     """Where model and kernel differ, a line each: must be empty."""
 
@@ -63,6 +65,7 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
     snapshot: Snapshot | None = None
     era: Era | None = None
     scenes = {scene["number"]: scene for scene in plan["scenes"]}
+    promises: dict[int, Promise] = {}
     for kind, body in records:
         if kind == "snapshot":
             snapshot = parse_snapshot(body)
@@ -74,7 +77,35 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
             scene = scenes[body["scene"]]
             _judge_marks(scene, snapshot, tally)
             _judge_event(_Event(scene, body, snapshot, era, tally))
+            if body["scene"] in promises:
+                promises[body["scene"]].see(body["gone"])
+        elif kind == "suggestion":
+            promises[body["scene"]] = Promise(body)
+    for promise in promises.values():
+        tally.promises[promise.outcome] += 1
+        tally.faults += promise.faults
     return tally
+
+
+class Promise:
+    """A suggestion that was applied: whom it protects from whom, and who died when."""
+
+    def __init__(self, body: Json) -> None:
+        self.protected, self.sacrificed = set(body["protected"]), set(body["sacrificed"])
+        self.outcome = "impossible" if body["impossible"] else "kept"
+        self.faults = [f"scene {body['scene']}: refused: {why}" for why in body["refused"]]
+        self._scene, self._changes, self._dead = body["scene"], body["changes"], set[int]()
+
+    def see(self, gone: Iterable[int]) -> None:
+        """Note who died of one event: nobody protected may while a sacrificed one lives."""
+        self._dead |= set(gone)
+        early, left = self._dead & self.protected, self.sacrificed - self._dead
+        if self.outcome == "kept" and early and left:
+            self.outcome = "broken"
+            self.faults.append(
+                f"scene {self._scene}: protected {sorted(early)} died before {sorted(left)} "
+                f"in spite of {self._changes}"
+            )
 
 
 def _judge_scores(snapshot: Snapshot, era: Era, tally: Tally) -> None:

@@ -26,10 +26,12 @@ def make_plan(seed: int, name: str, rounds: int = 1) -> Json:
     """Return the plan of one boot, ``name`` being the kernel's series and the cgroups' version."""
     version = 1 if name.endswith("-v1") else 2
     rng = Random(f"{seed} {name}")
-    with_swap = [sysrq] * 6 + [memcg] * 5 + [nested] * 4 + [memcg_swap] * 2 + [machine]
+    with_swap = (
+        [sysrq] * 6 + [protect] * 3 + [memcg] * 5 + [nested] * 4 + [memcg_swap] * 2 + [machine]
+    )
     if version == 2:
         with_swap += [group_kill] * 3
-    without = [cpuset] * 2 + [mempolicy] * 2 + [machine] * 2 + [sysrq]
+    without = [protect] + [cpuset] * 2 + [mempolicy] * 2 + [machine] * 2 + [sysrq]
     rng.shuffle(with_swap)
     rng.shuffle(without)
     scenes = [(make, True) for make in with_swap * rounds]
@@ -55,6 +57,20 @@ def sysrq(cast: Cast, _version: int, swap: bool) -> Json:
             cast.add(adj=adj, steps=steps, group=place)
     events = [{"name": f"sysrq-{n}", "kind": "sysrq"} for n in range(10)]
     return cast.scene("sysrq", events, groups, swap=swap)
+
+
+def protect(cast: Cast, _version: int, swap: bool) -> Json:
+    """No pressure: a suggestion is applied first, and then the kernel is told to kill."""
+    rng = cast.rng
+    people = [
+        cast.add(adj=any_adj(rng), steps=memory(rng, size(rng), swap=swap))
+        for _ in range(rng.randint(9, 14))
+    ]
+    events = [{"name": f"sysrq-{n}", "kind": "sysrq"} for n in range(9)]
+    scene = cast.scene("protect", events, [], swap=swap)
+    scene["protect"] = rng.sample(people, rng.randint(1, 3))
+    scene["growth_percent"] = rng.choice([0, 0, 50])
+    return scene
 
 
 def memcg(cast: Cast, version: int, swap: bool) -> Json:

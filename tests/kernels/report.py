@@ -68,7 +68,9 @@ def _row(tally: Tally) -> tuple[object, ...]:
 
 def _sums(tallies: Sequence[Tally]) -> list[str]:
     constraints, reasons, orders = Counter[str](), Counter[str](), Counter[str]()
+    promises = Counter[str]()
     for tally in tallies:
+        promises += tally.promises
         constraints += tally.constraints
         reasons += tally.reasons
         orders += tally.orders
@@ -78,4 +80,7 @@ def _sums(tallies: Sequence[Tally]) -> list[str]:
     lines += [f"  {count} kills: {reason}" for reason, count in reasons.most_common()]
     lines.append("choices: " + ", ".join(f"{n} {c}" for c, n in sorted(constraints.items())))
     lines.append("walks: " + ", ".join(f"{n} {c}" for c, n in sorted(orders.items())))
+    if promises:
+        kinds = ", ".join(f"{n} {c}" for c, n in sorted(promises.items()))
+        lines.append(f"suggestions applied: {kinds}")
     return lines

@@ -5,6 +5,7 @@
      M SIZE blocks of MORE bytes in slots from SLOT on, F free every MORE-th of SIZE slots
      t malloc_trim(SIZE), s sbrk(SIZE) behind malloc's back, b block the break by a mapping
      o mallopt(SLOT, SIZE)
+     p map SIZE bytes of nothing, and touch a page in the middle
      q say the figures and "ready"
      l loop over the following malloc and free for ever (to be read while it moves)
    Nothing here allocates but what it was told: output goes through static buffers. */
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SLOTS 262144
@@ -59,6 +61,12 @@ static void run(void) {
     mmap((void *)(((uintptr_t)sbrk(0) + 4095) & ~4095ul), 4096, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     break;
+  case 'p': {
+    char *mapped = mmap(NULL, op.size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped != MAP_FAILED) mapped[op.size / 2] = 1;
+    break;
+  }
   case 'o': mallopt(op.slot, op.size); break;
   case 'l': busy();
   }
@@ -114,6 +122,8 @@ static void obey(char *line) {
 
 int main(void) {
   setvbuf(stdout, out, _IOFBF, sizeof out);
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* Yama: a sibling may read us, too */
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* what is in memory must not depend on huge pages */
   sem_init(&done, 0, 0);
   size_t kept = 0;
   for (;;) {

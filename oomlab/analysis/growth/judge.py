@@ -24,6 +24,8 @@ OWN_KINDS = ("anon", "swap")
 """Memory that only the process itself can give back (what is swapped out is nearly all such)."""
 SHARED_KINDS = ("file", "shmem")
 KINDS = ("anon", "heap", "mmap", "file", "shmem", "swap")
+_FEWEST_HEAPS = 5
+"""Looks at the allocator's heap, which are rarer than samples; for fewer no test finds a trend."""
 _IN_USE_SHARE = 0.25
 """A heap of whose growth less than this is in use has holes, not tenants."""
 
@@ -122,7 +124,7 @@ def _holes(kinds: Mapping[str, Series]) -> str | None:
     """Tell how little of the allocator's growth is in use, None where it is not so."""
     empty = Series([], [])
     allocated, in_use = kinds.get("allocated", empty), kinds.get("in_use", empty)
-    if min(len(allocated.values), len(in_use.values)) < FEWEST_SAMPLES:
+    if min(len(allocated.values), len(in_use.values)) < _FEWEST_HEAPS:
         return None
     heap, use = theil_sen(*allocated), theil_sen(*in_use)
     if heap is None or use is None or heap.trend <= 0:

@@ -28,6 +28,8 @@ _MOST_GROWING = 10
 """So many of those that grew most are thought to go on when the future is asked about."""
 
 _MOST_LIKELY = 3
+_OPEN = frozenset({"too few samples", "growing", "leak-like", "fragmentation-like"})
+"""Verdicts that depend on what the allocator's heap holds."""
 
 Selection = frozenset[str]
 """PIDs and names as the user gave them; empty for whoever grows most."""
@@ -95,6 +97,7 @@ class Watch:
         self._era: Era | None = None
         self._own_era: Era | None = None
         self._likely: set[int] = set()
+        self._suspects: set[int] = set()
         self._last: Sample | None = None
         self._listed: dict[Identity, Task] = {}
         self._number = 0
@@ -122,6 +125,7 @@ class Watch:
         self._likely = {score.task.pid for score in ranking.killable[:_MOST_LIKELY]}
         rows = self._rows(ranking, sample, None if restarted else self._last)
         listed = {identity(row.task): row.task for row in rows}
+        self._suspects = {row.task.pid for row in rows if row.judgement.verdict in _OPEN}
         ended = self._ended()
         self._last, self._listed = sample, listed
         series = self._headroom.series("left")
@@ -147,6 +151,10 @@ class Watch:
         score: it shows whom the kernel passes over.
         """
         return {pid for pid, _ in self._listed} | self._likely
+
+    def suspects(self) -> set[int]:
+        """Return the pids of listed processes of which it matters what their heaps hold."""
+        return self._suspects
 
     def _marked(self, sample: Sample) -> Sample:
         """Choose the rules by the first sample; mark in each whom the kernel passes over."""

@@ -40,7 +40,13 @@ def promise_notes(found: Suggestion, owners: Iterable[Owner], kind: Kind) -> lis
                 f"{owner.name}: some of it is protected and some sacrificed; one value for all "
                 "can't do both."
             )
-    if not lines and not keeps_promise(found, owners, kind):
+        if owner.lower_now:
+            names = ", ".join(f"{t.pid} ({t.comm}) {t.oom_score_adj}" for t in owner.lower_now[:3])
+            lines += comment(
+                f"Now lower: {names}. Where {owner.name} sets that itself, this value replaces it: "
+                "keep the lower one if the others set their own."
+            )
+    if not any(owner.mixed for owner in owners) and not keeps_promise(found, owners, kind):
         lines += comment(
             "With one value for all processes of each the promise does not hold for every one of "
             "them: protect the whole of it, or move the others elsewhere."

@@ -9,122 +9,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ...report import OomReport
-from .lines import Line, classify, looks_important, mended
-from .prefixes import Unwrapper, Wrapped
-from .reports import add_line, add_unparsed
-from .table_lines import row_pattern
+from .belonging import CUT_HEAD, OPENERS, begins_another, belongs, is_over
+from .handling import add_unparsed
+from .joining import EXTENDABLE, fitted, is_complete, join, read_whole
+from .lines import Line, classify, looks_important
+from .reports import add_line
+from .streams import Held, Stream
+from .table_lines import match_row
+from .unwrap import Unwrapper
+from .wrapped import Wrapped
 
 QUIET_LINES = 400
 """An event ends when so many lines in a row say nothing of it."""
 QUIET_AFTER_KILL = 100
 """And so many once somebody has been killed: more deaths and oom_reaper's word come soon."""
 MAX_HELD = 24
+MAX_LINES = 1 << 15
+"""Lines other than rows that an event may have: the largest machines print half as many."""
+MAX_STREAMS = 64
+"""Hosts and callers with an open event at a time; the one quiet for longest makes room."""
 
-_OPENERS = frozenset({"trigger", "summary", "announce", "kill", "columns", "state", "task_in"})
-_CUT_HEAD = _OPENERS | {
-    "meminfo",
-    "totals",
-    "node",
-    "zone",
-    "usage",
-    "stats",
-    "buddy",
-    "count",
-    "cpuset",
-    "hugepages",
-    "swap_free",
-    "swap_total",
-    "reserve",
-    "swap_stats",
-}
-_AFTERWARDS = frozenset(
-    {
-        "kill",
-        "announce",
-        "reaper",
-        "sharing",
-        "group",
-        "exiting",
-        "pinned",
-        "nobody",
-        "panic",
-        "elision",
-    }
-)
-"""Lines that may follow the first kill line of an event."""
-_BEGIN_ANEW = frozenset({"summary", "columns", "state", "task_in", "announce"})
-"""Lines that after a kill can only belong to another event, whose head is missing."""
-_EXTENDABLE = frozenset(
-    {
-        "kill",
-        "trigger",
-        "node",
-        "zone",
-        "totals",
-        "stats",
-        "hardware",
-        "register",
-        "cpu",
-        "oldcpu",
-        "swap_stats",
-        "summary",
-        "announce",
-        "reaper",
-        "trace_head",
-        "task_in",
-        "row",
-        "limit_reached",
-    }
-)
-_ANYTHING = frozenset(
-    {
-        "hardware",
-        "register",
-        "reaper",
-        "swap_stats",
-        "cpu",
-        "oldcpu",
-        "trace_head",
-        "task_in",
-        "row",
-        "limit_reached",
-    }
-)
-"""Lines that end in free text: only one that was full goes on in the next."""
-_OF_ANY_OOPS = frozenset(
-    {"trace", "trace_head", "register", "cpu", "oldcpu", "hardware", "workqueue", "taint"}
-)
-_FULL_LINE = 62
-"""A mail program wraps at 66 to 80 columns, before a word that would not fit."""
-_COMM_BYTES = 15
 _EPILOGUE = ("ill", "oom", "OOM", "panic", "nfo:", "{", "__REALTIME", "_HOSTNAME")
 """A line without any of these is of no event that has had its kill, and begins none."""
 _RESCUE = re.compile(
     r"(?:[^\s\[\]]{1,15} invoked )?oom-killer: gfp_mask=.*"
     r"|(?:Out of [Mm]emory|Memory cgroup out of memory): Kill(?:ed)? process \d+ .*"
 )
-
-
-@dataclass(slots=True)
-class Stream:
-    """What one host and caller say: the open event, and a line that may go on."""
-
-    report: OomReport | None = None
-    quiet: int = 0
-    tail: list[str] = field(default_factory=list)
-    """Unrecognised lines since the last recognised one: inside the event if another follows."""
-    held: list[str] = field(default_factory=list)
-    held_line: Line | None = None
-    held_from: Wrapped | None = None
-    held_number: int = 0
-
-    @property
-    def is_epilogue(self) -> bool:
-        """Tell whether only what follows a kill can still come."""
-        return self.report is not None and _is_over(self.report) and not self.held
 
 
 class Assembler:
@@ -158,12 +70,19 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
-        if self._only_epilogue and not any(word in raw for word in _EPILOGUE):
+        if self._only_epilogue and not _may_matter(raw):
             self._pass_by()
             return
         for wrapped in self._unwrapper.unwrap(raw):
             self._take(wrapped, number)
-        self._only_epilogue = all(one.is_epilogue for one in self._streams.values())
+        self._only_epilogue = self._are_over()
+
+    def _are_over(self) -> bool:
+        """Tell whether of no event more than its aftermath can come."""
+        for one in self._streams.values():  # noqa: SIM110  # for every line: no generator
+            if not one.is_epilogue:
+                return False
+        return True
 
     def close(self) -> None:
         """End all events: the log is over, or nothing has been said of them for long."""
@@ -181,7 +100,7 @@ class Assembler:
             # Only an unmarked line goes on from another, and it follows at once.
             for one in list(self._streams.values()):
                 self._flush(one)
-        line = classify(text) or _rescued(text, wrapped)
+        line = self._row(text) or classify(text) or _rescued(text, wrapped)
         stream = self._stream_of(wrapped, line)
         if stream is None:
             self._pass_by()
@@ -189,19 +108,32 @@ class Assembler:
         if line is None and wrapped.foreign:
             self._aside(stream, text)
             return
-        if line is not None and line.kind == "row":
-            self._flush(stream)
-        partial = line is None or not _is_complete(line, stream.report)
-        if partial and not wrapped.marked and 0 < len(stream.held) < MAX_HELD:
-            stream.held.append(text)
+        held = stream.held
+        whole = False
+        if line is not None:
+            if line.kind == "row":
+                line = fitted(line, stream.report)
+                self._flush(stream)
+                held = None
+            whole = is_complete(line, stream.report)
+        if held is not None and not (whole or wrapped.marked or len(held.texts) >= MAX_HELD):
+            held.texts.append(text)
             self._pass_by()
             return
         self._flush(stream)
-        stream.held, stream.held_line = [text], line
-        stream.held_from, stream.held_number = wrapped, number
-        # A line that cannot go on needs no look at the next.
-        if line is not None and not partial and line.kind not in _EXTENDABLE:
-            self._flush(stream)
+        if whole and line is not None and line.kind not in EXTENDABLE:
+            self._commit(stream, line, wrapped, number)
+        else:
+            stream.held = Held([text], line, whole, wrapped, number)
+
+    def _row(self, text: str) -> Line | None:
+        """Return a row of the open table at once: most of a report's lines are its rows."""
+        report = None if self._last is None else self._last.report
+        if text[0] != "[" or report is None or report.columns is None:
+            return None
+        match = match_row(report.columns, text)
+        line = None if match is None else Line("row", match)
+        return line if line is not None and is_complete(line, report) else None
 
     def _stream_of(self, wrapped: Wrapped, line: Line | None) -> Stream | None:
         """Return the stream of a line; None where it has nothing to do with any event."""
@@ -218,9 +150,11 @@ class Assembler:
         if stream is None and line is None and wrapped.foreign:
             stream = next((s for (h, _), s in self._streams.items() if h == wrapped.host), None)
         if stream is None:
-            opens = line is not None and line.kind in (_CUT_HEAD if self._cut_head else _OPENERS)
+            opens = line is not None and line.kind in (CUT_HEAD if self._cut_head else OPENERS)
             if not opens and not (line is None and "oom-kill" in wrapped.text):
                 return None
+            if len(self._streams) >= MAX_STREAMS:
+                self._end(max(self._streams, key=lambda one: self._streams[one].quiet))
             stream = self._streams[key] = Stream()
         self._last = stream
         return stream
@@ -237,7 +171,7 @@ class Assembler:
 
     def _owner(self, pid: int) -> Stream | None:
         for stream in list(self._streams.values()):
-            if stream.held_line is not None and stream.held_line.kind == "kill":
+            if stream.holds_kill:
                 self._flush(stream)
             report = stream.report
             if report is not None and any(victim.pid == pid for victim in report.victims):
@@ -255,39 +189,41 @@ class Assembler:
         for key, one in list(self._streams.items()):
             one.quiet += 1
             if one.quiet > (QUIET_AFTER_KILL if one.is_epilogue else QUIET_LINES):
-                self._flush(one)
-                self._finish(one)
-                self._streams.pop(key, None)
-                self._last = None if self._last is one else self._last
+                self._end(key)
+
+    def _end(self, key: tuple[str | None, str | None]) -> None:
+        """End a stream and its event."""
+        one = self._streams[key]
+        self._flush(one)
+        self._finish(one)
+        self._streams.pop(key, None)
+        self._last = None if self._last is one else self._last
 
     def _flush(self, stream: Stream) -> None:
         """Commit the held line, joined with what goes on from it."""
-        if not stream.held:
+        held, stream.held = stream.held, None
+        if held is None:
             return
-        texts, line, number = stream.held, stream.held_line, stream.held_number
-        wrapped = stream.held_from
-        stream.held, stream.held_line = [], None
-        assert wrapped is not None
-        used = 1
+        line, texts, used = held.line, held.texts, 1
         if len(texts) > 1:
-            line, used = _joined(texts, line, stream.report, wrapped.columns)
-        if used == 1 and not (line is not None and _is_complete(line, stream.report)):
-            line = _read(texts[0], stream.report) or line
+            line, used = join(texts, line, stream.report, held.wrapped.columns)
+        if used == 1 and not held.whole:
+            line = read_whole(texts[0], stream.report) or line
         if line is None:
             self._aside(stream, texts[0])
         else:
-            self._commit(stream, line, wrapped, number)
+            self._commit(stream, line, held.wrapped, held.number)
         for text in texts[used:]:
             again = classify(text)
-            if again is not None and _is_complete(again, stream.report):
-                self._commit(stream, again, wrapped, number)
+            if again is not None and is_complete(again, stream.report):
+                self._commit(stream, again, held.wrapped, held.number)
             else:
                 self._aside(stream, text)
 
     def _commit(self, stream: Stream, line: Line, wrapped: Wrapped, number: int) -> None:
         report = stream.report
-        if report is None or self._begins_another(report, line):
-            opens = line.kind in (_CUT_HEAD if self._cut_head else _OPENERS)
+        if report is None or begins_another(report, line):
+            opens = line.kind in (CUT_HEAD if self._cut_head else OPENERS)
             if not opens:
                 self._pass_by()
                 return
@@ -299,104 +235,42 @@ class Assembler:
                 uptime_seconds=wrapped.uptime_seconds,
                 host=wrapped.host,
             )
-        elif not _belongs(report, line):
+        elif not belongs(report, line):
             self._pass_by()
             return
         stream.quiet = 0
-        if not _is_over(report):
+        if not is_over(report):
             for text in stream.tail:
                 add_unparsed(report, text)
         stream.tail.clear()
         if report.time is None:
             report.time = wrapped.time
+        if line.kind != "row":
+            stream.lines += 1
+            if stream.lines > MAX_LINES:
+                add_unparsed(report, line.match[0])
+                return
         add_line(report, line)
-
-    def _begins_another(self, report: OomReport, line: Line) -> bool:
-        """Tell whether a line can't belong to the open event any more."""
-        kind = line.kind
-        if kind == "trigger":
-            return report.trigger is not None or _is_over(report)
-        if kind == "kill":
-            return bool(report.victims) and not _is_more_of(report, line)
-        if kind == "summary" and report.summary is not None:
-            return True
-        return _is_over(report) and kind in _BEGIN_ANEW
 
     def _finish(self, stream: Stream) -> None:
         report, stream.report = stream.report, None
-        stream.quiet = 0
+        stream.quiet = stream.lines = 0
         if report is None:
             stream.tail.clear()
             return
         for text in stream.tail:
-            if looks_important(text) and not _is_over(report):
+            if looks_important(text) and not is_over(report):
                 add_unparsed(report, text)
         stream.tail.clear()
         self._done.append(report)
 
 
-def _is_over(report: OomReport) -> bool:
-    return bool(report.victims) or report.no_killable or report.panic is not None
-
-
-def _belongs(report: OomReport, line: Line) -> bool:
-    """Tell whether a line is the open event's: what every oops prints is not, after its head."""
-    if _is_over(report):
-        return line.kind in _AFTERWARDS
-    beyond_head = report.memory is not None or report.memcg is not None
-    return not (beyond_head and line.kind in _OF_ANY_OOPS)
-
-
-def _is_more_of(report: OomReport, line: Line) -> bool:
-    """Tell whether one more kill line belongs to an event that has one."""
-    if report.group_memcg is not None:
-        return True
-    pid = int(line.match["pid"])
-    named = {a.pid for a in report.announcements} - {v.pid for v in report.victims}
-    shares = any(f"process {pid} (" in note and "sharing" in note for note in report.notes)
-    return pid in named or shares
-
-
-def _is_complete(line: Line, report: OomReport | None) -> bool:
-    if line.leftover:
-        return False
-    if line.kind == "row" and report is not None and report.columns is not None:
-        found = row_pattern(report.columns)[0].fullmatch(line.match[0])
-        name = None if found is None else found[found.re.groups]
-        return name is not None and len(name.encode("utf-8", "surrogateescape")) <= _COMM_BYTES
-    return True
-
-
-def _read(text: str, report: OomReport | None) -> Line | None:
-    """Return the complete line that ``text`` is, mended where that makes it one."""
-    line = classify(text)
-    if line is not None and _is_complete(line, report):
-        return line
-    repaired = mended(text)
-    line = classify(repaired) if repaired != text else None
-    return line if line is not None and _is_complete(line, report) else None
-
-
-def _joined(
-    texts: list[str], line: Line | None, report: OomReport | None, columns: int
-) -> tuple[Line | None, int]:
-    """Return the longest run of lines that is one report line, and how many lines it took."""
-    alone = line is not None and _is_complete(line, report)
-    if alone and line is not None and line.kind not in _EXTENDABLE:
-        return line, 1
-    best, used, whole = line, 1, texts[0]
-    for count, text in enumerate(texts[1:], 2):
-        width = len(texts[count - 2]) + len(text.split(None, 1)[0]) + (columns if count == 2 else 0)
-        spaced = f"{whole} {text}"
-        candidates = (spaced, whole + text, whole.removesuffix("=") + text)
-        read = ((candidate, _read(candidate, report)) for candidate in candidates)
-        whole, found = next(((c, one) for c, one in read if one is not None), (spaced, None))
-        if found is None:
-            continue
-        if alone and found.kind in _ANYTHING and width < _FULL_LINE:
-            break
-        best, used = found, count
-    return best, used
+def _may_matter(raw: str) -> bool:
+    """Tell whether a line after the kills may be of an event."""
+    for word in _EPILOGUE:  # noqa: SIM110  # for every line: no generator
+        if word in raw:
+            return True
+    return False
 
 
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:

@@ -7,7 +7,7 @@ import re
 from ...report import OomReport
 from ...report_memory import Usage
 from ...units import KIB
-from .handling import Handlers, Match, memcg_of
+from .handling import Handlers, Match, add_unparsed, memcg_of
 
 _V1_STAT = re.compile(r"(\w+):(\d+)KB")
 
@@ -24,7 +24,7 @@ def _path(report: OomReport, m: Match) -> None:
     if report.task_memcg is not None and report.oom_memcg is None:
         report.oom_memcg = m["path"]
     else:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
 
 
 def _usage(report: OomReport, m: Match) -> None:
@@ -42,7 +42,7 @@ def _stats(report: OomReport, m: Match) -> None:
 
 def _stat(report: OomReport, m: Match) -> None:
     if report.memcg is None or not report.memcg.stats:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
         return
     next(reversed(report.memcg.stats.values()))[m["name"]] = int(m["value"])
 

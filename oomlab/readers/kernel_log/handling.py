@@ -8,6 +8,8 @@ from collections.abc import Callable
 from ...report import OomReport
 from ...report_memory import MemcgState, MemoryState
 
+MAX_UNPARSED = 500
+
 Match = re.Match[str]
 Handlers = dict[str, Callable[[OomReport, Match], None]]
 """By the kind of a line (``lines.py``): what adds it to a report."""
@@ -35,3 +37,11 @@ def memcg_of(report: OomReport) -> MemcgState:
 def note(report: OomReport, m: Match) -> None:
     """Keep a line that says in words what no field holds."""
     report.notes.append(m[0])
+
+
+def add_unparsed(report: OomReport, text: str) -> None:
+    """Keep a line that nothing recognises; a flood of them is counted, not kept."""
+    if len(report.unparsed) < MAX_UNPARSED:
+        report.unparsed.append(text[:2000])
+    elif len(report.unparsed) == MAX_UNPARSED:
+        report.unparsed.append(f"(more than {MAX_UNPARSED} lines, the others are left out)")

@@ -9,6 +9,7 @@ mm/memcontrol.c and kernel/cgroup/cpuset.c of 2.6.11 to 7.3.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 _COMM = r".{0,64}?"
@@ -165,7 +166,7 @@ class Line(NamedTuple):
         return (self.match["rest"] or "").strip(" .…")
 
 
-_PATTERNS = {kind: re.compile(pattern) for kind, pattern in LINES}
+_TEXTS = dict(LINES)
 _OPEN_ENDED = frozenset(kind for kind, pattern in LINES if "(?P<rest>" in pattern)
 _PLAIN = re.compile(r"\?P<\w+>")
 _ANY = re.compile(
@@ -184,8 +185,13 @@ def classify(text: str) -> Line | None:
     if found is None or _NO_NUMBER.search(text):
         return None
     kind = found.lastgroup or ""
-    match = _PATTERNS[kind].fullmatch(text)
+    match = _pattern(kind).fullmatch(text)
     return None if match is None else Line(kind, match)
+
+
+@cache
+def _pattern(kind: str) -> re.Pattern[str]:
+    return re.compile(_TEXTS[kind])
 
 
 _STRAY_BLANKS = re.compile(r"(?<=\*) (?=\d+kB)|(?<=\)) (?=: ?\d)|(?<=\d) (?=kB)|(?<=\dk) (?=B )")

@@ -9,9 +9,12 @@ from pathlib import Path
 from ...errors import EventError, SourceError
 from ...report import OomReport
 from ...snapshot import Snapshot
+from ..once import STDIN
 from .snapshots import report_snapshot
-from .source import STDIN, Reading, read_events, read_head
+from .source import Reading, read_events, read_head
 
+_LISTED = 30
+"""Events that an error lists."""
 _SNAPSHOT = re.compile(rb"\s*\{")
 _JSON_LINES = re.compile(rb'"(?:MESSAGE|message|msg|log|textPayload)"\s*:')
 
@@ -43,13 +46,26 @@ def choose_event(reports: list[OomReport], number: int | None, name: str) -> Oom
     """Return the report that ``number`` (from 1) names, or the only one. Raises EventError."""
     shown = "standard input" if name == STDIN else name
     if number is None and len(reports) > 1:
+        choices = [f"{n:>3}  {_in_short(report)}" for n, report in enumerate(reports, 1)]
+        if len(choices) > _LISTED:
+            choices[_LISTED:] = [f"and {len(choices) - _LISTED} more: oomlab report {name}"]
         raise EventError(
-            f"{shown} holds {len(reports)} out-of-memory events: choose one with --event N "
-            f"(oomlab report {name} lists them)"
+            f"{shown} holds {len(reports)} out-of-memory events: choose one with --event N",
+            tuple(choices),
         )
     if number is not None and not 1 <= number <= len(reports):
         raise EventError(f"{shown} holds events 1 to {len(reports)}, no event {number}")
     return reports[(number or 1) - 1]
+
+
+def _in_short(report: OomReport) -> str:
+    """Return when an event was and who died, to tell it from the others."""
+    time = report.time
+    if time is None and report.uptime_seconds is not None:
+        time = f"[{report.uptime_seconds:.6f}]"
+    victims = report.victims
+    who = f"{victims[0].pid} ({victims[0].comm})" if victims else "nobody killed"
+    return f"{time or 'no time'}  {who}"
 
 
 def no_source(source: str | Path) -> SourceError:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from ...report import OomReport
 from .cgroup_lines import CGROUP
-from .handling import Handlers, Match
+from .handling import Handlers, Match, add_unparsed
 from .head_lines import HEAD
 from .kill_lines import KILL
 from .lines import Line
 from .memory_lines import MEMORY
 from .table_lines import TABLE
-
-MAX_UNPARSED = 500
 
 
 def _elision(report: OomReport, m: Match) -> None:
@@ -31,11 +29,3 @@ def add_line(report: OomReport, line: Line) -> None:
     if line.leftover:
         add_unparsed(report, line.leftover)
         report.gaps.append(f"a {line.kind} line is cut or damaged")
-
-
-def add_unparsed(report: OomReport, text: str) -> None:
-    """Keep a line that nothing recognises; a flood of them is counted, not kept."""
-    if len(report.unparsed) < MAX_UNPARSED:
-        report.unparsed.append(text[:2000])
-    elif len(report.unparsed) == MAX_UNPARSED:
-        report.unparsed.append(f"(more than {MAX_UNPARSED} lines, the others are left out)")

@@ -49,7 +49,7 @@ def report_snapshot(report: OomReport) -> Snapshot:
     tasks = _tasks(report, facts, machine, gaps)
     reported = Reported(constraint_of(report), rules, evidence)
     if report.is_memcg:
-        reported = _with_memcg(report, reported, machine, gaps)
+        reported = _with_memcg(report, reported, machine, facts, gaps)
     elif reported.constraint in NODE_CONSTRAINTS:
         low, high = node_totalpages_bounds(report, facts, machine) or (None, None)
         reported = reported._replace(totalpages_low=low, totalpages_high=high)
@@ -163,9 +163,9 @@ def _task(
 
 
 def _with_memcg(
-    report: OomReport, reported: Reported, machine: Machine, gaps: list[Gap]
+    report: OomReport, reported: Reported, machine: Machine, facts: Facts, gaps: list[Gap]
 ) -> Reported:
-    bounds = memcg_totalpages_bounds(report, machine)
+    bounds = memcg_totalpages_bounds(report, machine, facts)
     low, high = bounds if bounds is not None else (None, None)
     if bounds is not None and low != high:
         most = " or more" if high is None else f" to {high}"

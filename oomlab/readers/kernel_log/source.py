@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import SourceError
 from ...report import OomReport
+from ..once import STDIN, open_source, peek
 from .packed import MAGIC_BYTES, unpacked
 from .scan import ReadInto, scan, scan_surveyed
 from .survey import Survey, begin_survey
 
-STDIN = "-"
 _HEAD_BYTES = 4096
 _JOURNAL = b"LPKSHHRH"
 """First bytes of the systemd journal's own files."""
@@ -46,9 +46,9 @@ def read_events(path: str, reading: Reading, begun: Survey | None = None) -> Ite
         if begun is not None:
             yield from _surveyed(begun, path, reading)
         elif path == STDIN:
-            yield from _events(sys.stdin.buffer, "standard input", reading)
+            yield from _events(open_source(path), "standard input", reading)
         else:
-            with Path(path).open("rb") as stream:
+            with open_source(path) as stream:
                 yield from _events(stream, path, reading)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
@@ -99,20 +99,19 @@ def _telling(read_into: ReadInto, stream: BinaryIO, reading: Reading) -> ReadInt
 
 
 def read_head(path: str) -> bytes:
-    """Return the first bytes of a source, unpacked; standard input keeps them to be read again.
+    """Return a source's first bytes, unpacked; who reads it next has them again.
 
     Raises SourceError.
     """
-    if path == STDIN:
-        stdin: Any = sys.stdin.buffer
-        return bytes(stdin.peek(_HEAD_BYTES)[:_HEAD_BYTES])
-    view = memoryview(bytearray(_HEAD_BYTES))
     try:
-        with Path(path).open("rb") as stream:
-            source = unpacked(stream, stream.peek(MAGIC_BYTES)[:MAGIC_BYTES]) or stream
-            return bytes(view[: source.readinto(view)])
+        start = peek(path, _HEAD_BYTES)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
+    packed = unpacked(io.BytesIO(start), start[:MAGIC_BYTES])
+    if packed is None:
+        return start
+    view = memoryview(bytearray(_HEAD_BYTES))
+    return bytes(view[: packed.readinto(view)])
 
 
 def find_logs(
@@ -153,7 +152,8 @@ def read_journal(reading: Reading, path: str | None = None) -> Iterator[OomRepor
 
     # As -k, but of all boots. -a: a name with control characters is no reason to hide a line.
     command = ["journalctl", "_TRANSPORT=kernel", "-a", "-o", "short-iso-precise"]
-    command += ["--no-pager", "-q", *([] if path is None else [f"--file={path}"])]
+    # Not -q: that nothing may be read, or nothing is there, must be said.
+    command += ["--no-pager", *([] if path is None else [f"--file={path}"])]
     name = path or "journal"
     try:
         with (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 
 from ...report import OomReport, TaskRow
-from .handling import Handlers, Match
+from .handling import Handlers, Match, add_unparsed
 
 COLUMNS = {
     "uid": "uid",
@@ -28,7 +29,8 @@ COLUMNS = {
 }
 """Columns of the task table by the header's names, and the TaskRow fields that they fill."""
 
-MAX_TASKS = 1 << 22
+MAX_TASKS = 1 << 18
+"""As many rows as are kept: 100 MB of them."""
 
 
 def _state(report: OomReport, _m: Match) -> None:
@@ -40,33 +42,42 @@ def _columns(report: OomReport, m: Match) -> None:
 
 
 @lru_cache(maxsize=32)
-def row_pattern(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Match], TaskRow]]:
+def _row_reader(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Match], TaskRow]]:
     """Return the pattern of a table's rows, and what makes a TaskRow of a match."""
-    pattern = re.compile(r"\[ *(\d+)\]" + r" +(-?\d+)" * len(columns) + r"(?: (.*))?")
-    fields = TaskRow._fields[2:]
+    pattern = re.compile(r"\[ *(\d{1,19})\]" + r" +(-?\d{1,19})" * len(columns) + r"(?: (.*))?")
     wanted = [COLUMNS.get(name) for name in columns]
-    places = [wanted.index(name) + 1 if name in wanted else None for name in fields]
     last = len(columns) + 1
+    # One more than there are numbers: there the None stands for columns that this table lacks.
+    places = [wanted.index(name) + 1 if name in wanted else last for name in TaskRow._fields[2:]]
+    chosen = itemgetter(*places)
 
     def make(match: Match) -> TaskRow:
         groups = match.groups()
-        numbers = [int(text) for text in groups[:last]]
-        values = [None if place is None else numbers[place] for place in places]
-        return TaskRow(numbers[0], groups[last] or "", *values)
+        numbers: list[int | None] = [*map(int, groups[:last]), None]
+        return TaskRow(int(groups[0]), groups[last] or "", *chosen(numbers))
 
     return pattern, make
 
 
+def match_row(columns: tuple[str, ...], text: str) -> Match | None:
+    """Return the match of a whole row of a table with these columns, None where it is none."""
+    return _row_reader(columns)[0].fullmatch(text)
+
+
+def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
+    """Return the like of a row that was recognised in any way."""
+    return match if match.re is _row_reader(columns)[0] else match_row(columns, match[0])
+
+
 def _row(report: OomReport, m: Match) -> None:
     if report.columns is None or len(report.tasks) >= MAX_TASKS:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
         return
-    pattern, make = row_pattern(report.columns)
-    found = pattern.fullmatch(m[0])
+    found = row_match(report.columns, m)
     if found is None:
-        report.unparsed.append(m[0])
+        add_unparsed(report, m[0])
     else:
-        report.tasks.append(make(found))
+        report.tasks.append(_row_reader(report.columns)[1](found))
 
 
 TABLE: Handlers = {"state": _state, "columns": _columns, "row": _row}

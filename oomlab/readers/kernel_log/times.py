@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
@@ -13,6 +14,7 @@ _HUMAN = re.compile(rf"\S+ +({MONTH})\w* +(\d\d?) ({CLOCK}) (\d{{4}})")
 _SHORT_YEAR = re.compile(rf"(\d{{4}})? ?({MONTH}) +(\d\d?) (?:(\d{{4}}) )?({CLOCK})(?: (\d{{4}}))?")
 
 
+@lru_cache(maxsize=256)
 def normal_time(text: str) -> str:
     """Return ISO 8601 for a time whose year is known; else the text as it stands.
 
@@ -29,7 +31,7 @@ def normal_time(text: str) -> str:
     if match is not None and (year := match[1] or match[4] or match[6]):
         return f"{year}-{_MONTHS[match[2]]:02}-{int(match[3]):02}T{match[5]}"
     if len(text) > 10 and text[:4].isdecimal() and text[10] in "T ":
-        return f"{text[:10]}T{text[11:]}".replace(",", ".").replace(" ", "")
+        return f"{text[:10]}T{text[11:]}".replace(",", ".").replace(" ", "").replace("UTC", "Z")
     return text[:64]
 
 

@@ -67,10 +67,13 @@ def _series(report: OomReport) -> tuple[int, ...]:
         return ()
 
 
-def memcg_totalpages_bounds(report: OomReport, machine: Machine) -> tuple[int, int | None] | None:
+def memcg_totalpages_bounds(
+    report: OomReport, machine: Machine, facts: Facts
+) -> tuple[int, int | None] | None:
     """Return the least and the most that totalpages can have been; None for most: no bound.
 
-    Source: mem_cgroup_get_max() in mm/memcontrol.c; what a report leaves out is total swap.
+    Source: mem_cgroup_get_max() in mm/memcontrol.c; what a report leaves out is total swap (from
+    3.9 on), and swappiness, which counts from 3.7 on: at 0 swap does not.
     """
     usage = report.memcg.usage if report.memcg is not None else {}
     if "memory" not in usage:
@@ -92,8 +95,12 @@ def memcg_totalpages_bounds(report: OomReport, machine: Machine) -> tuple[int, i
         unlimited = True
     most = None if unlimited or share_limit is None else limit + share_limit
     if machine.swap_pages is not None:
-        share = machine.swap_pages if unlimited else min(machine.swap_pages, share_limit or 0)
-        return (limit + share, limit + share) if used else (limit, limit + share)
+        swap = machine.swap_pages
+        if facts.memcg_totalpages == "bytes bug":  # pages of swap were added to bytes
+            swap //= machine.page_size
+        share = swap if unlimited else min(swap, share_limit or 0)
+        certain = used or facts.memcg_totalpages in ("bytes bug", "capped")
+        return (limit + share, limit + share) if certain else (limit, limit + share)
     return limit + used if most is None else min(limit + used, most), most
 
 

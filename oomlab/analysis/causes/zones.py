@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..kernel.gfp import flag_names, may_use_cma
-from ..report import OomReport
-from ..report_memory import FreeBlocks
-from ..units import human
+from ...kernel.gfp import flag_names, may_use_cma
+from ...report import OomReport
+from ...report_memory import FreeBlocks
+from ...units import human
 from .cause import Cause
 from .figures import Figures, is_manual
 from .watermarks import Room, allowed_nodes, is_allowed, known_zones, room_of, zone_line
@@ -13,21 +13,26 @@ from .watermarks import Room, allowed_nodes, is_allowed, known_zones, room_of, z
 
 def zone_causes(report: OomReport, figures: Figures) -> list[Cause]:
     """Return the causes that lie in zones, none where the report is of no machine-wide request."""
-    trigger = report.trigger
-    if report.memory is None or report.is_memcg or is_manual(report) or trigger is None:
-        return []
-    # A page fault's OOM names no request (gfp_mask 0), so no zone failed it.
-    if trigger.gfp_mask == 0 or not report.memory.zones:
-        return []
-    rooms = [room_of(report, zone, figures) for zone in known_zones(report)]
+    rooms = _rooms(report, figures)
     allowed = [room for room in rooms if is_allowed(report, room.zone)]
     if not allowed:
         return []
-    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes, _free_again):
+    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes):
         cause = find(report, figures, rooms, allowed)
         if cause is not None:
             return [cause]
     return []
+
+
+def _rooms(report: OomReport, figures: Figures) -> list[Room]:
+    """Return the zones as the request saw them, none where no request failed in a zone."""
+    trigger = report.trigger
+    if report.memory is None or report.is_memcg or is_manual(report) or trigger is None:
+        return []
+    # A page fault's OOM names no request (gfp_mask 0), so no zone failed it.
+    if trigger.gfp_mask == 0:
+        return []
+    return [room_of(report, zone, figures) for zone in known_zones(report)]
 
 
 def _wrong_zone(
@@ -146,16 +151,20 @@ def _bound_to_nodes(
     return Cause("the allowed nodes are full", evidence, advice)
 
 
-def _free_again(
-    report: OomReport, figures: Figures, _rooms: list[Room], allowed: list[Room]
-) -> Cause | None:
-    """More than the highest watermark is free where the request may go, in large enough blocks."""
+_MUCH = 2
+"""Times the highest watermark: less is what any exit leaves behind for a moment."""
+
+
+def free_again(report: OomReport, figures: Figures) -> Cause | None:
+    """Much more than the highest watermark is free where the request may go, in large blocks."""
     order = report.trigger.order if report.trigger is not None else None
     wanted_kib = (figures.page_size << min(max(order or 0, 0), 64)) // 1024
+    allowed = [room for room in _rooms(report, figures) if is_allowed(report, room.zone)]
     roomy = [
         room
         for room in allowed
-        if room.is_roomy and (room.zone.free_blocks is None or _block(room, wanted_kib, False))
+        if room.usable > _MUCH * room.high
+        and (room.zone.free_blocks is None or _block(room, wanted_kib, False))
     ]
     if not roomy:
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..report import OomReport, TaskRow
-from ..units import human
+from ...report import OomReport, TaskRow
+from ...units import human
 from .cause import Cause, is_share, size
 from .figures import Figures
 from .limits import owner_of

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..kernel.gfp import highest_zone, may_use_cma
-from ..report import OomReport, parse_list
-from ..report_memory import Zone
+from ...kernel.gfp import highest_zone, may_use_cma
+from ...report import OomReport, parse_list
+from ...report_memory import Zone
 from .figures import Figures
 
 _KINDS = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")

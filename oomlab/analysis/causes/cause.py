@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..units import human
+from ...units import human
 from .figures import Figures
 
 SHARE = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..report import OomReport
-from ..report_memory import MemoryState
+from ...report import OomReport
+from ...report_memory import MemoryState
 
 UNLIMITED_KIB = 1 << 52
 _OF_NODES = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..report import OomReport
-from ..report_memory import Usage
+from ...report import OomReport
+from ...report_memory import Usage
+from ..places import place_of
 from .cause import Cause, is_share, size
 from .figures import UNLIMITED_KIB, Figures, is_manual
-from .places import place_of
 
 
 def manual(report: OomReport, _figures: Figures) -> Cause | None:

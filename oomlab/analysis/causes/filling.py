@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..report import OomReport
-from ..units import KIB, human
+from ...report import OomReport
+from ...units import KIB, human
 from .cause import Cause, filled, is_share, size
 from .figures import Figures, is_manual
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..report import OomReport
+from ...report import OomReport
 from . import filling, holders, limits
 from .cause import Cause
 from .figures import Figures, figures_of
-from .zones import zone_causes
+from .zones import free_again, zone_causes
 
 _Find = Callable[[OomReport, Figures], Cause | None]
 _LIMITS: tuple[_Find, ...] = (
@@ -38,6 +38,7 @@ _FILLING: tuple[_Find, ...] = (
     filling.kernels_own,
     filling.in_no_counter,
     holders.protected,
+    free_again,
 )
 
 

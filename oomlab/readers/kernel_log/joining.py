@@ -1,0 +1,89 @@
+"""Lines that a mail program or a terminal broke: joined where the whole is a report line.
+
+Nothing is joined by a guess: the joined text must match its pattern to the last character.
+"""
+
+from __future__ import annotations
+
+from ...report import OomReport
+from .lines import Line, classify, mended
+from .table_lines import row_match
+
+EXTENDABLE = frozenset(
+    {
+        "kill", "trigger", "node", "zone", "totals", "stats", "hardware", "register", "cpu",
+        "oldcpu", "swap_stats", "summary", "announce", "reaper", "trace_head", "task_in", "row",
+        "limit_reached",
+    }
+)  # fmt: skip
+"""Lines that are whole as they stand, and may yet go on in the next."""
+_ANYTHING = frozenset(
+    {
+        "hardware", "register", "reaper", "swap_stats", "cpu", "oldcpu", "trace_head", "task_in",
+        "row", "limit_reached",
+    }
+)  # fmt: skip
+"""Lines that end in free text: only one that was full goes on in the next."""
+_FULL_LINE = 62
+"""A mail program wraps at 66 to 80 columns, before a word that would not fit."""
+_COMM_BYTES = 15
+
+
+def fitted(line: Line, report: OomReport | None) -> Line:
+    """Return a row with the match by its table's own columns, where it fits them."""
+    if report is None or report.columns is None:
+        return line
+    match = row_match(report.columns, line.match)
+    return line if match is None else Line(line.kind, match)
+
+
+def is_complete(line: Line, report: OomReport | None) -> bool:
+    """Tell whether nothing is left over of a line, and a row fits the table it stands in."""
+    if line.leftover:
+        return False
+    if line.kind != "row" or report is None or report.columns is None:
+        return True
+    match = row_match(report.columns, line.match)
+    name = None if match is None else match[match.re.groups]
+    return name is not None and _is_comm(name)
+
+
+def _is_comm(name: str) -> bool:
+    return len(name) <= _COMM_BYTES and (
+        name.isascii() or len(name.encode("utf-8", "surrogateescape")) <= _COMM_BYTES
+    )
+
+
+def read_whole(text: str, report: OomReport | None) -> Line | None:
+    """Return the complete line that ``text`` is, mended where that makes it one."""
+    line = classify(text)
+    if line is not None and is_complete(line, report):
+        return line
+    repaired = mended(text)
+    line = classify(repaired) if repaired != text else None
+    return line if line is not None and is_complete(line, report) else None
+
+
+def join(
+    texts: list[str], line: Line | None, report: OomReport | None, columns: int
+) -> tuple[Line | None, int]:
+    """Return the longest run of lines that is one report line, and how many lines it took.
+
+    ``line`` is what the first of them is alone, ``columns`` how wide its wrapping was.
+    """
+    alone = line is not None and is_complete(line, report)
+    if alone and line is not None and line.kind not in EXTENDABLE:
+        return line, 1
+    best, used, whole = line, 1, texts[0]
+    for count, text in enumerate(texts[1:], 2):
+        width = len(texts[count - 2]) + len(text.split(None, 1)[0]) + (columns if count == 2 else 0)
+        spaced = f"{whole} {text}"
+        candidates = (spaced, whole + text, whole.removesuffix("=") + text)
+        read = ((candidate, read_whole(candidate, report)) for candidate in candidates)
+        whole, found = next(((c, one) for c, one in read if one is not None), (spaced, None))
+        if found is None:
+            continue
+        if alone and found.kind in _ANYTHING and width < _FULL_LINE:
+            break
+        best, used = found, count
+    return best, used

@@ -1,0 +1,79 @@
+"""Lines of JSON with a kernel line in them: journals, containers, collectors, clouds."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+MESSAGE_KEYS = (
+    "MESSAGE", "message", "msg", "log", "textPayload", "_msg", "line", "body", "text", "content",
+    "@message", "short_message",
+)  # fmt: skip
+_TIME_KEYS = (
+    "__REALTIME_TIMESTAMP", "time", "timestamp", "@timestamp", "ts", "_time", "eventTime",
+    "datetime",
+)  # fmt: skip
+_HOST_KEYS = ("_HOSTNAME", "hostname", "host", "node", "instance_id")
+_MAX_BYTES = 1 << 20
+_MAX_HOST = 255
+_DEPTH = 3
+
+
+class Message(NamedTuple):
+    """What an object says: its text of one or more lines, when, and which host."""
+
+    lines: list[str]
+    time: str | None
+    host: str | None
+
+
+def read_json_line(line: str) -> Message | None:
+    """Return the message of a line that is an object, maybe one of an array; else None."""
+    if len(line) > _MAX_BYTES:
+        return None
+    try:
+        body = json.loads(line.rstrip(",] "))
+    except (ValueError, RecursionError):
+        return None
+    text = _find(body, MESSAGE_KEYS)
+    # Text that is not plain is written byte by byte.
+    if isinstance(text, list) and all(isinstance(b, int) and 0 <= b < 256 for b in text):
+        text = bytes(text).decode("utf-8", "surrogateescape")
+    if not isinstance(text, str):
+        return None
+    time, host = _find(body, _TIME_KEYS), _find(body, _HOST_KEYS)
+    return Message(
+        text.rstrip("\n").split("\n"),
+        None if time is None else str(time),
+        host[:_MAX_HOST] if isinstance(host, str) else None,
+    )
+
+
+_QUOTED = re.compile(r'[ \t]*(?:"([\w@]{1,64})" ?: ?)?(".*")[ \t,;+)]*')
+
+
+def read_quoted(line: str) -> tuple[str, str] | None:
+    """Return key (or nothing) and text of a line of pretty JSON, or of a program's source."""
+    if '"' not in line[:80] or (match := _QUOTED.fullmatch(line)) is None:
+        return None
+    try:
+        text = json.loads(match[2])
+    except ValueError:
+        return None
+    return match[1] or "", text
+
+
+def _find(body: Any, keys: tuple[str, ...], depth: int = _DEPTH) -> Any:
+    """Return the value of the first of ``keys`` in an object or in those inside it."""
+    if not isinstance(body, dict):
+        return None
+    for key in keys:
+        if isinstance(body.get(key), (str, list, int, float)):
+            return body[key]
+    if depth:
+        for value in body.values():
+            found = _find(value, keys, depth - 1)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,235 @@
+"""Take the wrapping off the lines of one log.
+
+The sequence of pieces met last is remembered as one joined pattern: most lines of a log are
+wrapped alike. Where it does not fit, the pieces are taken off one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
+from .lines import classify
+from .netconsole import Pieces
+from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, ONCE_MORE, PREFIXES
+from .times import normal_time
+from .wrapped import Wrapped
+
+_PIECES = [(name, re.compile(pattern)) for name, pattern in PREFIXES]
+_ANY = re.compile(r"[ \t]*(?:" + "|".join(f"(?:{pattern})" for _, pattern in PREFIXES) + ")")
+_HOST = re.compile(HOST_TAG)
+_BLANKS = re.compile(r"[ \t]*")
+_COLOUR = re.compile(
+    r"\x1b[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\-_])"
+)
+_ENTITY = re.compile(r"&(?:gt|lt|amp|quot|#39|#x27|nbsp);")
+_EXPORT_FIELD = re.compile(r"[ \t]*_{0,2}[A-Z][A-Z0-9_]{2,63}=")
+_CURSOR = re.compile(r"\[s=[0-9a-f]+;i=")
+"""What ``journalctl -o verbose`` writes after the time, on a line before the message."""
+_SPLIT = re.compile(r"#012|\\x0a")
+_NOT_LEARNED = frozenset({"quote", "compose"})
+"""Pieces that come and go from line to line."""
+_PUNCTUATION = " \t{}[],"
+"""What stands alone on the lines of pretty JSON."""
+_MAX_PIECES = 10
+_MAX_HOST = 255
+_TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
+_HOSTS = ("host", "host5424")
+_CALLERS = ("caller", "kcaller")
+
+
+class _Learned(NamedTuple):
+    """A sequence of pieces as one pattern, and which of its groups tell what."""
+
+    pattern: re.Pattern[str]
+    times: tuple[str, ...]
+    hosts: tuple[str, ...]
+    callers: tuple[str, ...]
+    has_uptime: bool
+    has_usec: bool
+
+
+class Unwrapper:
+    """Takes the wrapping off lines of one log, in order."""
+
+    def __init__(self) -> None:
+        self._learned: _Learned | None = None
+        self._sequence: tuple[str, ...] = ()
+        self._export: dict[str, str] = {}
+        self._pieces = Pieces()
+
+    def unwrap(self, raw: str) -> Sequence[Wrapped]:
+        """Return the kernel lines that one line of the file holds: mostly one."""
+        line = _cleaned(raw)
+        if not line.strip(_PUNCTUATION) or line == "MESSAGE":
+            return ()
+        if ",ncfrag=" in line or self._pieces.pending:
+            return [one for whole in self._pieces.add(line) for one in self._lines(whole)]
+        return self._lines(line)
+
+    def _lines(self, line: str) -> Sequence[Wrapped]:
+        quoted = read_quoted(line)
+        if quoted is not None:
+            return self._from_quoted(*quoted)
+        first = self._one(line)
+        if first is None:
+            return ()
+        if _CURSOR.match(first.text):
+            self._export["time"] = first.time or ""
+            return ()
+        if first.text.startswith(("{", "[{")):
+            message = read_json_line(first.text.lstrip("["))
+            if message is not None:
+                return self._from_json(message, first)
+        return _split(first)
+
+    def _one(self, line: str) -> Wrapped | None:
+        learned = self._learned
+        if learned is None or (match := learned.pattern.match(line)) is None:
+            return self._step_by_step(line)
+        time = host = caller = seconds = None
+        for name in learned.times:
+            time = match[name] or time
+        for name in learned.hosts:
+            host = match[name] or host
+        for name in learned.callers:
+            caller = match[name] or caller
+        if learned.has_uptime:
+            seconds = float(match["uptime"])
+        elif learned.has_usec:
+            seconds = int(match["usec"]) / 1e6
+        columns = match.end()
+        return self._wrapped(line[columns:], time, seconds, host, caller, True, columns)
+
+    def _step_by_step(self, line: str) -> Wrapped | None:
+        if _ANY.match(line) is None:
+            if _EXPORT_FIELD.match(line):
+                self._export_field(line)
+                return None
+            return self._wrapped(line, None, None, None, None, False, 0)
+        position = 0
+        told: dict[str, str] = {}
+        names: list[str] = []
+        for _ in range(_MAX_PIECES):
+            start = _BLANKS.match(line, position).end()  # type: ignore[union-attr]
+            name, match = _piece_at(line, start, dated=bool(DATED & set(names)))
+            if match is None:
+                break
+            if name == "host" and match["program"]:
+                return Wrapped(line[start:], marked=True, host=match["host"], foreign=True)
+            told.update({key: value for key, value in match.groupdict().items() if value})
+            names.append(name)
+            position = match.end()
+        if not _NOT_LEARNED & set(names):
+            self._learn(tuple(names))
+        return self._wrapped(
+            line[position:],
+            next((told[name] for name in _TIMES if name in told), None),
+            _seconds(told),
+            next((told[name] for name in _HOSTS if name in told), None),
+            next((told[name] for name in _CALLERS if name in told), None),
+            bool(MARKS & set(names)),
+            position,
+        )
+
+    def _learn(self, names: tuple[str, ...]) -> None:
+        if names == self._sequence or len(set(names)) < len(names):
+            return
+        patterns = dict(PREFIXES) | {"host": HOST_KERNEL}
+        self._sequence = names
+        pieces = "".join(rf"[ \t]*(?:{patterns[name]})" for name in names)
+        # A piece more than usual would be left in front of the text.
+        pattern = re.compile(rf"{pieces}(?!{ONCE_MORE})")
+        groups = set(pattern.groupindex)
+        self._learned = _Learned(
+            pattern,
+            tuple(name for name in reversed(_TIMES) if name in groups),
+            tuple(name for name in _HOSTS if name in groups),
+            tuple(name for name in _CALLERS if name in groups),
+            "uptime" in groups,
+            "usec" in groups,
+        )
+
+    def _wrapped(
+        self,
+        text: str,
+        time: str | None,
+        seconds: float | None,
+        host: str | None,
+        caller: str | None,
+        marked: bool,
+        columns: int,
+    ) -> Wrapped:
+        if self._export:
+            time = time or self._export.get("time")
+            host = host or self._export.get("host")
+        if time is not None:
+            time = normal_time(time)
+        return Wrapped(text.rstrip(), marked, time, seconds, host, caller, False, columns)
+
+    def _export_field(self, line: str) -> None:
+        name, _, value = line.strip().partition("=")
+        if name == "__REALTIME_TIMESTAMP":
+            self._export["time"] = value
+        elif name == "_HOSTNAME":
+            self._export["host"] = value[:_MAX_HOST]
+
+    def _from_quoted(self, key: str, text: str) -> Sequence[Wrapped]:
+        if key and key not in MESSAGE_KEYS:
+            self._export_field(f"{key}={text}")
+            return ()
+        return self._from_json(Message(text.rstrip("\n").split("\n"), None, None), Wrapped(""))
+
+    def _from_json(self, message: Message, outer: Wrapped) -> Sequence[Wrapped]:
+        stamp = outer.time if message.time is None else normal_time(message.time)
+        found: list[Wrapped] = []
+        for text in message.lines:
+            inner = self._one(_cleaned(text))
+            for one in () if inner is None else _split(inner):
+                time, host = one.time or stamp, one.host or message.host or outer.host
+                found.append(one._replace(time=time, host=host, marked=not found))
+        return found
+
+
+def _split(one: Wrapped) -> Sequence[Wrapped]:
+    """Return the lines that a logger joined to one."""
+    if "#012" in one.text or "\\x0a" in one.text:
+        return [one._replace(text=text) for text in _SPLIT.split(one.text)]
+    return (one,)
+
+
+def _cleaned(raw: str) -> str:
+    """Return a line without what terminals, browsers and mail programs did to its letters."""
+    line = raw.strip("\r\n\0\x1e")
+    if "\x1b" in line:
+        line = _COLOUR.sub("", line)
+    if "\xa0" in line:
+        line = line.replace("\xa0", " ")
+    if "&" in line and _ENTITY.search(line):
+        import html
+
+        line = html.unescape(line)
+    if "gfp_mask=3D" in line:
+        line = line.replace("=3D", "=")
+    return line
+
+
+def _seconds(told: dict[str, str]) -> float | None:
+    if "uptime" in told:
+        return float(told["uptime"])
+    return int(told["usec"]) / 1e6 if "usec" in told else None
+
+
+def _piece_at(line: str, start: int, *, dated: bool) -> tuple[str, re.Match[str] | None]:
+    """Return the name and match of the piece of wrapping at ``start``, if there is one."""
+    for name, piece in _PIECES:
+        match = piece.match(line, start)
+        if match is not None and match.end() > start:
+            return name, match
+    found = _HOST.match(line, start) if dated else None
+    # «Hardware name: QEMU» is no program of a host.
+    if found is not None and found["program"] and classify(line[start:].strip()) is not None:
+        found = None
+    return "host", found

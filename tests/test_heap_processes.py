@@ -1,0 +1,377 @@
+"""oomlab heap on processes it did not choose: real programs, other allocators, garbage."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from compiled import compiled, running
+from heaps import assert_equal, driven, read
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oomlab.analysis.heap import advise, histogram, in_memory, parts, pins
+from oomlab.errors import SourceError, UnknownTaskError
+from oomlab.glibc.memory import Memory
+from oomlab.glibc.reading import Process
+from oomlab.glibc.survey import locate, survey
+from oomlab.mappings import Mapping
+from oomlab.output.heap import heap_text
+from oomlab.output.heap_document import heap_document
+from oomlab.output.render import Screen
+from oomlab.output.strip import BLOCKS
+from oomlab.readers.heap import read_heap
+from oomlab.readers.mappings import read_address_space
+from oomlab.readers.process_memory import ProcessMemory
+from oomlab.readers.procfs import PROC
+
+Run = Callable[..., tuple[int, str, str]]
+MIB = 1 << 20
+
+
+@contextmanager
+def started(*command: str, env: dict[str, str] | None = None) -> Iterator[int]:
+    """Run a program of somebody else's until it sleeps."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+    ) as process:
+        try:
+            for _ in range(100):
+                time.sleep(0.05)
+                state = (PROC / str(process.pid) / "stat").read_text().rpartition(")")[2].split()[0]
+                if state == "S":
+                    break
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def heap_mapping_bytes(pid: int) -> int:
+    mappings = read_address_space(PROC, pid).mappings or ()
+    return sum(one.size for one in mappings if one.path == "[heap]")
+
+
+def assert_sound(pid: int) -> None:
+    """A real program at rest: every check holds, and its parts sum to the mapping's size."""
+    found = read_heap(PROC, pid)
+    assert [check for check in found.checks if not check.holds] == []
+    main, whole = found.arenas[0], parts(found)
+    assert whole is not None
+    assert found.total is not None
+    inside = [view.stretch for view in main.stretches]
+    assert sum(one.end - one.start for one in inside) == heap_mapping_bytes(pid)
+    assert main.info is not None
+    assert main.info.arena == heap_mapping_bytes(pid)
+    summed = sum(value for name, value in whole._asdict().items() if name.endswith("_bytes"))
+    assert summed == found.total.arena + found.total.hblkhd
+
+
+def test_the_python_interpreter() -> None:
+    program = "x = [str(i) * 300 for i in range(20000)]; del x[::2]; input()"
+    with started(sys.executable, "-c", program) as pid:
+        assert_sound(pid)
+
+
+def test_the_shell() -> None:
+    with started("bash", "-c", "x=$(seq 20000); read y") as pid:
+        assert_sound(pid)
+
+
+def test_postgresql(tmp_path: Path) -> None:
+    postgres = shutil.which("postgres") or next(
+        map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), None
+    )
+    if postgres is None or os.getuid() != 0:
+        pytest.skip("postgresql is not installed, or this is not root (who may become nobody)")
+    initdb = Path(os.path.realpath(postgres)).with_name("initdb")
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    data = tmp_path / "data"
+    data.mkdir()
+    for one in (data, *data.parents):
+        if one.is_relative_to("/tmp") and one != Path("/tmp"):
+            one.chmod(0o755)
+    os.chown(data, 65534, 65534)
+    data.chmod(0o700)
+    made = subprocess.run(
+        [*as_nobody, str(initdb), "-D", str(data), "-A", "trust", "--no-sync"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"initdb does not work here: {made.stderr.strip().splitlines()[-1:]}")
+    single = [*as_nobody, postgres, "--single", "-D", str(data), "postgres"]
+    with started(*single) as pid:
+        time.sleep(0.5)
+        assert_sound(pid)
+
+
+def test_redis_with_jemalloc_is_refused(tmp_path: Path, run_cli: Run) -> None:
+    redis = shutil.which("redis-server")
+    if redis is None:
+        pytest.skip("redis-server is not installed")
+    socket = str(tmp_path / "socket")
+    with started(redis, "--port", "0", "--unixsocket", socket, "--save", "") as pid:
+        linked = any("jemalloc" in m.path for m in read_address_space(PROC, pid).mappings or ())
+        if linked:
+            status, out, err = run_cli("heap", str(pid))
+            assert (status, out) == (2, "")
+            assert "allocates with jemalloc, not with glibc's malloc" in err
+        else:
+            assert_sound(pid)
+
+
+@pytest.mark.parametrize("name", ["jemalloc", "tcmalloc_minimal", "mimalloc"])
+def test_other_allocators_are_named(name: str, run_cli: Run) -> None:
+    found = sorted(Path("/usr/lib").glob(f"*/lib{name}.so.*"))
+    if not found:
+        pytest.skip(f"lib{name} is not installed")
+    with driven("0 m 0 1000", command=["env", f"LD_PRELOAD={found[0]}", compiled("heap")]) as (
+        one,
+        _,
+    ):
+        status, out, err = run_cli("heap", str(one.pid))
+        assert (status, out) == (2, "")
+        assert err.startswith(f"oomlab: process {one.pid} (heap")
+        assert "allocates with" in err
+        assert name.removesuffix("_minimal") in err
+        assert err.count("\n") == 1
+
+
+def test_musl_is_named(run_cli: Run) -> None:
+    program = compiled("block", compiler="musl-gcc")
+    with started(str(program)) as pid:
+        status, _, err = run_cli("heap", str(pid))
+        assert status == 2
+        assert "allocates with musl malloc, not with glibc's malloc" in err
+
+
+def test_a_static_program() -> None:
+    program = compiled("heap", "-static")
+    with driven("0 M 0 500 3000", "1 M 1000 50 3000", "0 F 0 500 2", command=[program]) as (
+        one,
+        said,
+    ):
+        assert_equal(read(one), said)
+
+
+def test_a_32_bit_program() -> None:
+    program = compiled("heap", "-m32", "-DOLD_MALLINFO")
+    lines = ("0 M 0 500 3000", "1 M 1000 50 3000", "0 F 0 500 2", "0 m 3000 300000")
+    with driven(*lines, command=[program]) as (one, said):
+        found = read(one)
+        assert found.pointer_bytes == 4
+        assert_equal(found, said)
+
+
+def test_a_heap_that_moves() -> None:
+    """It is read with no error, and says so where what it read does not fit together."""
+    with driven("0 m 0 100", *(f"{thread} m {thread} 100" for thread in (1, 2))) as (one, _):
+        one.tell("1 l 0 0")
+        began = time.monotonic()
+        for _ in range(6):
+            found = read(one)
+            assert len(found.arenas) == 3
+            text = heap_text(found, "x", Screen(80), BLOCKS, 5)
+            assert "checks" in text
+            broken = [check for check in found.checks if not check.holds]
+            assert bool(broken) == ("not so:" in text)
+            heap_document(found, one.pid, "x")
+        assert time.monotonic() - began < 20
+
+
+def test_a_part_only() -> None:
+    with driven("0 M 0 500 90000", "0 F 0 500 2") as (one, said):
+        found = read_heap(PROC, one.pid, 16 * MIB)
+        assert not found.arenas[0].stretches[0].complete
+        assert found.arenas[0].stretches[0].why == "limit"
+        text = heap_text(found, "x", Screen(), BLOCKS, 5)
+        assert "?????" in text
+        assert "Not every chunk was seen" in text
+        assert "of which the first 16M were seen (--max)" in text
+        assert heap_document(found, one.pid, "x")["parts"] is None
+        # The lists still tell the figures of mallinfo2.
+        assert found.total is not None
+        assert found.total._asdict() == said.mallinfo
+
+
+def test_pages_that_are_not_there_stay_away() -> None:
+    """Reading a hole would map zero pages into the process: its page tables must not grow."""
+    with driven("0 M 0 2000 100000", "0 F 0 1999 1", "0 t 0 0") as (one, _):
+
+        def tables() -> int:
+            text = (PROC / str(one.pid) / "status").read_text()
+            return int(text.partition("VmPTE:")[2].split()[0])
+
+        def resident() -> dict[str, int]:
+            mappings = read_address_space(PROC, one.pid).mappings or ()
+            return {f"{m.start:x} {m.path}": m.sizes.rss or 0 for m in mappings if m.sizes}
+
+        time.sleep(0.1)  # until it waits again
+        before = tables(), resident()
+        assert in_memory(read(one)) is not None
+        assert (tables(), resident()) == before
+
+
+def test_huge_sparse_memory_and_many_mappings() -> None:
+    """200 GB of address space and 60,000 mappings take no long search."""
+    sparse = ("0 m 0 300000", f"0 p 0 {200 << 30}", "0 m 1 300000")
+    with driven(*sparse) as (one, said):
+        began = time.monotonic()
+        assert_equal(read(one), said)
+        assert time.monotonic() - began < 5
+    with running(compiled("many"), "60000") as (process, _):
+        began = time.monotonic()
+        found = read_heap(PROC, process.pid)
+        assert [check for check in found.checks if not check.holds] == []
+        assert time.monotonic() - began < 5
+
+
+def test_who_has_no_heap(run_cli: Run) -> None:
+    child = subprocess.Popen(["true"])
+    time.sleep(0.2)
+    with pytest.raises((SourceError, UnknownTaskError)):
+        read_heap(PROC, child.pid)  # a zombie
+    child.wait()
+    with pytest.raises(UnknownTaskError, match="no process"):
+        read_heap(PROC, child.pid)
+    status, _, err = run_cli("heap", "999999999")
+    assert (status, err) == (2, "oomlab: no process 999999999 in /proc\n")
+    assert run_cli("heap", "no-such-name")[0] == 2
+    assert run_cli("heap", "1", "--max", "nonsense")[0] == 2
+
+
+def test_another_users_process() -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    with driven("0 m 0 100") as (one, _):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                read_heap(PROC, one.pid)
+            except SourceError as error:
+                os.write(writing, str(error).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        os.waitpid(child, 0)
+        with os.fdopen(reading) as said:
+            assert "may not be read: be its owner" in said.read()
+
+
+def test_a_process_that_ends_meanwhile() -> None:
+    with driven("0 M 0 500 90000") as (one, _), ProcessMemory(PROC, one.pid) as opened:
+        header = opened.elf_header()
+        assert header is not None
+        os.kill(one.pid, signal.SIGKILL)
+        time.sleep(0.2)
+        assert opened.read(opened.mappings[0].start, 100) == b""
+        assert locate(process_of(opened)) is None
+
+
+def process_of(opened: ProcessMemory) -> Process:
+    memory = Memory(opened.read, 8)
+    return Process(memory, opened.mappings, opened.pages, opened.page_size, 62, opened.file)
+
+
+class Image:
+    """A process's writable memory, copied: to be damaged."""
+
+    def __init__(self, pid: int) -> None:
+        with ProcessMemory(PROC, pid) as opened:
+            self.mappings = opened.mappings
+            self.parts = {
+                one.start: bytearray(opened.read(one.start, one.size))
+                for one in opened.mappings
+                if one.permissions.startswith("rw") and one.size < 64 * MIB
+            }
+
+    def read(self, address: int, size: int) -> bytes:
+        for start, data in self.parts.items():
+            if start <= address < start + len(data):
+                return bytes(data[address - start : address - start + size])
+        return b""
+
+    def process(self, mappings: tuple[Mapping, ...] | None = None) -> Process:
+        from oomlab.glibc.ranges import Pages
+
+        return Process(
+            Memory(self.read, 8),
+            mappings or self.mappings,
+            lambda _start, _end: Pages((), ()),
+            4096,
+            62,
+            lambda _path: b"",
+        )
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    lines = ("0 M 0 300 90", "0 F 0 300 3", "1 M 500 200 900", "1 F 500 200 2", "0 m 800 300000")
+    with driven(*lines, "0 M 1000 50 40", "0 F 1000 50 1") as (one, _):
+        return Image(one.pid)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32), damage=st.sampled_from([1, 10, 300, 5000]))
+def test_damaged_memory_is_survived(image: Image, seed: int, damage: int) -> None:
+    """Words overwritten anywhere: with garbage, small numbers, or pointers into the memory."""
+    rng = random.Random(seed)
+    saved = {start: bytes(data) for start, data in image.parts.items()}
+    starts = [start for start, data in image.parts.items() if len(data) >= 4096]
+    try:
+        for _ in range(damage):
+            start = rng.choice(starts)
+            data = image.parts[start]
+            at = rng.randrange(len(data) // 8) * 8
+            value = rng.choice(
+                [
+                    rng.getrandbits(64),
+                    rng.randrange(4096),
+                    rng.choice(starts) + rng.randrange(65536),
+                ]
+            )
+            data[at : at + 8] = value.to_bytes(8, "little")
+        process = image.process()
+        began = time.monotonic()
+        place = locate(process)
+        if place is not None:
+            found = survey(process, place, most_bytes=1 << 30)
+            heap_text(found, "x", Screen(80), BLOCKS, 5)
+            heap_document(found, 1, "x")
+            advise(found), histogram(found), pins(found)
+        assert time.monotonic() - began < 10
+    finally:
+        for start, data in saved.items():
+            image.parts[start][:] = data
+
+
+def test_an_undamaged_image_is_sound(image: Image) -> None:
+    """Without libc's banner too: what the lists show tells whether they are protected."""
+    process = image.process()
+    place = locate(process)
+    assert place is not None
+    assert place.version is None
+    found = survey(process, place, most_bytes=1 << 30)
+    assert [check for check in found.checks if not check.holds] == []
+    whole = parts(found)
+    assert whole is not None
+    assert whole.tcache_chunks > 7
+    assert whole.fast_chunks > 0
