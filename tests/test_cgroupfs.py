@@ -9,7 +9,7 @@ import pytest
 
 from oomlab import SourceError
 from oomlab.readers import cgroupfs
-from oomlab.readers.cgroupfs import find_memory_mount, read_memcgs
+from oomlab.readers.cgroupfs import dies_in_group, find_memory_mount, read_memcgs
 from oomlab.readers.memcg import parse_memcg, parse_memcgs
 from oomlab.snapshot import UNLIMITED_PAGES
 
@@ -213,3 +213,18 @@ def test_the_hierarchy_of_another_proc_is_below_its_inits_root(
 
 def test_no_hierarchy(tmp_path: Path) -> None:
     assert find_memory_mount(tmp_path) is None
+
+
+def test_whether_a_process_dies_with_its_group(tmp_path: Path) -> None:
+    root = tmp_path / "1" / "root" / "cg"
+    for place, group in (("", "1"), ("a", "1"), ("a/b", "0"), ("c", "0")):
+        (root / place).mkdir(parents=True, exist_ok=True)
+        (root / place / "memory.oom.group").write_text(f"{group}\n")
+    line = "26 25 0:24 / /cg rw - cgroup2 cgroup2 rw\n"
+    (tmp_path / "1" / "mountinfo").write_text(line)
+    for pid, path in ((5, "/a/b"), (6, "/c"), (7, "/c/gone"), (8, "/")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cgroup").write_text(f"1:cpu:/x\n0::{path}\n")
+    assert [dies_in_group(tmp_path, pid) for pid in (5, 6, 7, 8, 9)] == [True] + [False] * 4
+    (tmp_path / "1" / "mountinfo").unlink()
+    assert not dies_in_group(tmp_path, 5)

@@ -13,4 +13,6 @@ def test_the_kernel_kills_where_whom_and_in_the_order_that_was_said(seed: int) -
     except UnableError as why:
         pytest.skip(str(why))
     assert outcome.was
+    if not outcome.is_judged:
+        pytest.skip("several limits were met at once: which one killed is not known")
     assert outcome.agrees, outcome

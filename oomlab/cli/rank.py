@@ -161,11 +161,17 @@ def _of_sizes(
     limit: int | None, proc: Path | None, details: set[str], finish: Callable[[], SizeScan] | None
 ) -> Ranking:
     """Rank this machine, reading in full only what is shown."""
+    from ..analysis.ranking import rank as rank_all
+    from ..readers.cgroupfs import dies_in_group
     from ..readers.procfs import PROC, read_sizes
     from .live import rank_top
 
     sizes = read_sizes(proc or PROC, finish)
     ranking = rank_top(limit, sizes, proc=proc, kernel=None, details=details)
+    victim = ranking.victim
+    if victim is not None and dies_in_group(proc or PROC, victim.task.pid):
+        # Who dies with it stands in the files of all processes: now they are worth reading.
+        return rank_all(load_source(None, proc, details, cgroups=True))
     report_gaps(ranking.snapshot)
     return ranking
 

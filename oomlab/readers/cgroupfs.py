@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
+from ..kernel.scope import is_inside
 from ..snapshot import Gap, Memcg
 from .memcg import FILES, XATTRS, parse_memcgs
 
@@ -55,6 +56,31 @@ def find_memory_mount(proc: Path) -> MemoryMount | None:
         if kind == "cgroup2" and unified is None:
             unified = mount
     return unified
+
+
+def dies_in_group(proc: Path, pid: int) -> bool:
+    """Tell whether a process's cgroup, or one above it, has memory.oom.group on (v2)."""
+    mount = find_memory_mount(proc)
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    path = next((line[3:] for line in lines if line.startswith("0::/")), None)
+    if mount is None or path is None or not is_inside(path, mount.root):
+        return False
+    one = mount.directory / path.removeprefix(mount.root.rstrip("/")).strip("/")
+    while one != mount.directory:
+        if _is_on(one / "memory.oom.group"):
+            return True
+        one = one.parent
+    return False
+
+
+def _is_on(path: Path) -> bool:
+    try:
+        return path.read_text("ascii", "replace").strip() == "1"
+    except OSError:
+        return False
 
 
 def _unescaped(place: str) -> str:
