@@ -119,7 +119,12 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
         return safe
     from textwrap import wrap
 
-    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20)) or [""]]
+    lines = []
+    for sentence in safe:
+        inset = len(sentence) - len(sentence.lstrip())
+        hanging = " " * (inset + 8 if inset else 0)  # an item of a list goes on below its text
+        lines += wrap(sentence, max(screen.columns, 20), subsequent_indent=hanging) or [""]
+    return lines
 
 
 def _csv_cell(value: Any) -> Any:
