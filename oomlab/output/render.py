@@ -119,7 +119,13 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
         return safe
     from textwrap import wrap
 
-    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20)) or [""]]
+    width = max(screen.columns, 20)
+    lines = []
+    for sentence in safe:
+        # What a bullet says stays behind it.
+        hanging = "    " if sentence.startswith("  - ") else ""
+        lines += wrap(sentence, width, subsequent_indent=hanging) or [""]
+    return lines
 
 
 def _csv_cell(value: Any) -> Any:
