@@ -10,7 +10,8 @@ from heaps import Driven, Said, assert_equal, driven, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oomlab.analysis.heap import advise, in_memory, parts, pin_words, pins
+from oomlab.analysis.heap import in_memory, parts, pin_words, pins
+from oomlab.analysis.heap_advice import advise
 from oomlab.glibc.heap import Survey
 from oomlab.readers.mappings import read_address_space
 from oomlab.readers.procfs import PROC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from heaps import assert_equal, driven, read
 
-from oomlab.analysis.heap import advise
+from oomlab.analysis.heap_advice import advise
 
 WRITE = [f"0 w {slot} 0" for slot in range(300)]
 FIXED = ["0 o -1 131072", "0 o -3 131072"]

@@ -19,7 +19,8 @@ from heaps import assert_equal, driven, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oomlab.analysis.heap import advise, histogram, in_memory, parts, pins
+from oomlab.analysis.heap import histogram, in_memory, parts, pins
+from oomlab.analysis.heap_advice import advise
 from oomlab.errors import SourceError, UnknownTaskError
 from oomlab.glibc.memory import Memory
 from oomlab.glibc.reading import Process

@@ -50,13 +50,15 @@ def heap(
 
         print_json(heap_document(one, pid, name))
         return
-    from ..output import heap as output
-
     if form is Format.table:
-        text = output.heap_text(one, f"{pid} ({name})", screen(), _glyphs(), count)
+        from ..output.heap import heap_text
+
+        text = heap_text(one, f"{pid} ({name})", screen(), _glyphs(), count)
         sys.stdout.write(text)
     else:
-        print_table(output.arenas_table(one), form)
+        from ..output.heap_tables import arenas_table
+
+        print_table(arenas_table(one), form)
 
 
 def _find(process: str, root: Path) -> tuple[int, str]:

@@ -11,7 +11,8 @@ from .checks import checks
 from .heap import Survey
 from .parameters import find_parameters
 from .ranges import Range
-from .reading import Place, Process, Reading, read_once, views
+from .reading import Place, Process, Reading, read_once
+from .views import views
 
 _BANNER = re.compile(rb"GNU C Library [^\n]{0,200}?version (\d+)\.(\d+)")
 _ATTEMPTS = 3

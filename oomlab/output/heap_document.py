@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..analysis.heap import advise, histogram, in_memory, parts, pin_words, pins
+from ..analysis.heap import histogram, in_memory, parts, pin_words, pins
+from ..analysis.heap_advice import advise
 from ..glibc.heap import ArenaView, MallInfo, Survey
 
 HEAP_SCHEMA = "oomlab.heap/1"
