@@ -48,7 +48,7 @@ def parse_size(text: str, *, signed: bool = False) -> int:
     """
     import re  # only commands that take sizes need it
 
-    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
+    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE | re.ASCII)
     if match is None or (match["sign"] and not signed):
         example = "+2G or -512M" if signed else "8G, 512M or 4096"
         raise InputError(f"{text!r} is not a size (write for example {example})")

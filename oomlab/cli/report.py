@@ -54,12 +54,13 @@ def report(
     form: OutputFormat = Format.table,
 ) -> None:
     """Read OOM reports in kernel logs: who died, why."""
-    from .events import Selection
+    from .events import Selection, check_times
 
     if bool(files) == journal:
         raise InputError("give log files, - for standard input, or --journal (one of them)")
-    logs = Logs(files or [], recursive=recursive, journal=journal)
     selection = Selection(since, until, victim, cgroup)
+    check_times(selection)
+    logs = Logs(files or [], recursive=recursive, journal=journal)
     events = _understood(logs, selection, event)
     first = next(events, None)
     if first is None and logs.failed and not logs.read:

@@ -119,11 +119,13 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
         return safe
     from textwrap import wrap
 
+    width = max(screen.columns, 20)
     lines = []
     for sentence in safe:
         inset = len(sentence) - len(sentence.lstrip())
-        hanging = " " * (inset + 8 if inset else 0)  # an item of a list goes on below its text
-        lines += wrap(sentence, max(screen.columns, 20), subsequent_indent=hanging) or [""]
+        # What a list's item says goes on below its text, and so does a bullet's.
+        hanging = "    " if sentence.startswith("  - ") else " " * (inset + 8 if inset else 0)
+        lines += wrap(sentence, width, subsequent_indent=hanging) or [""]
     return lines
 
 
