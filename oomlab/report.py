@@ -109,8 +109,8 @@ class OomReport:
     """One event of a log; filled while its lines are read, and left alone afterwards."""
 
     source: str = ""
-    line: int = 0
-    """Number of its first line in the source, from 1."""
+    line: int | None = 0
+    """Number of its first line in the source, from 1; None where lines were not counted."""
     time: str | None = None
     """ISO 8601 where the log tells the year, else as the log writes it."""
     uptime_seconds: float | None = None

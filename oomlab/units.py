@@ -58,7 +58,7 @@ def parse_size(text: str, *, signed: bool = False) -> int:
     """
     import re  # only commands that take sizes need it
 
-    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
+    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE | re.ASCII)
     if match is None or (match["sign"] and not signed):
         example = "+2G or -512M" if signed else "8G, 512M or 4096"
         raise InputError(f"{text!r} is not a size (write for example {example})")
@@ -91,6 +91,7 @@ def duration(seconds: float) -> str:
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_MOST_SECONDS = 36_500 * 86_400
 
 
 def parse_duration(text: str) -> float:
@@ -103,4 +104,7 @@ def parse_duration(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|min|h|d)?", text.strip())
     if match is None or len(text) > 20 or not float(match[1]):
         raise InputError(f"{text[:40]!r} is no length of time (write for example 2s, 500ms or 1h)")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if seconds > _MOST_SECONDS:  # the kernel's and Python's clocks end at 292 years
+        raise InputError(f"{text!r} is too long: at most 36500d")
+    return seconds

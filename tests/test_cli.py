@@ -249,6 +249,9 @@ BAD_INPUT = [
     ["whatif", "--pid", "1", "--adj", "-1001"],
     ["whatif", "--pid", "1", "--adj", "1e3"],
     ["whatif", "--rss", "1=lots"],
+    ["whatif", "--rss", "1=\u0661G"],
+    ["report", "/dev/null", "--since", "yesterday"],
+    ["report", "/dev/null", "--until", "2025-13-45"],
     ["whatif", "--rss", "1=1G", "--rss", "1=2G"],
     ["whatif", "--kill", "1", "--rss", "1=2G"],
     ["whatif", "--ram", "0"],
@@ -425,3 +428,16 @@ def test_the_live_ranking_knows_its_first_tasks_in_full(run_cli: Run) -> None:
 )
 def test_only_plain_rankings_begin_early(arguments: list[str], plain: bool) -> None:
     assert is_plain_rank(arguments) is plain
+
+
+def test_edits_of_a_killed_process_contradict(run_cli: Run, saved: str) -> None:
+    for edits in (["--kill", "902", "--grow", "902=+1G"], ["--kill", "902", "--kill", "902"]):
+        status, _, err = run_cli("whatif", *edits, "--from", saved)
+        assert (status, "both edited and killed" in err) == (2, True), err
+
+
+def test_a_snapshot_has_no_events_and_that_is_said(run_cli: Run, saved: str) -> None:
+    status, _, err = run_cli("rank", "--from", saved, "--event", "1")
+    assert status == 2
+    assert "--event N is for a kernel log" in err
+    assert run_cli("rank", "--from", "")[::2] == (2, "oomlab: --from names no file\n")

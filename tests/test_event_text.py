@@ -203,10 +203,10 @@ def test_requests_that_no_kernel_makes(order, mask):
     assert "Killed" in text_of(event_of(log.encode()), 80)
 
 
-def test_a_path_of_a_megabyte_takes_no_time():
+def test_a_path_of_a_megabyte_does_not_hang():
     log = one_event("6.12", "memcg-self").decode()
     for filler in ("a/", "a b/", "pod"):
         long = log.replace("oom_memcg=/", "oom_memcg=/" + filler * (1 << 18))
         begun = time.process_time()
         text_of(event_of(long.encode()), 80)
-        assert time.process_time() - begun < 5
+        assert time.process_time() - begun < 10  # a hang, not a speed: usually 0.15 s

@@ -194,7 +194,7 @@ def test_sixty_thousand_mappings_are_explained(run_cli: Run) -> None:
     with running(compiled("many"), str(number)) as (process, _):
         began = time.process_time()
         found = explained(run_cli, process.pid)
-        assert time.process_time() - began < 15  # 1.5 s on two cores of 2026
+        assert time.process_time() - began < 20  # a hang, not a speed: usually 1 to 1.5 s
     assert sum(kind["mappings"] for kind in found["kinds"]) >= number
 
 

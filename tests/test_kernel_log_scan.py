@@ -58,10 +58,10 @@ def streamed(log: bytes, chunk_bytes: int):
     return list(scan(io.BytesIO(log).readinto, "test", chunk_bytes=chunk_bytes))
 
 
-def surveyed(log: bytes, path, workers: int, block_bytes: int, stripe_blocks: int = 3):
+def surveyed(log: bytes, path, workers: int, block_bytes: int, stripe_blocks: int = 3, count=True):
     path.write_bytes(log)
     with path.open("rb") as stream:
-        survey = Survey(stream.fileno(), len(log), workers, block_bytes, stripe_blocks)
+        survey = Survey(stream.fileno(), len(log), workers, block_bytes, stripe_blocks, count)
         told = []
         found = list(scan_surveyed(survey, "test", told.append))
         survey.close()
@@ -202,3 +202,15 @@ def test_a_small_or_packed_file_needs_no_survey(tmp_path, monkeypatch):
     path.write_bytes(b"\x1f\x8b" + bytes(100))
     with path.open("rb") as stream:
         assert surveys.begin_survey(stream.fileno(), 2) is None
+
+
+def test_a_survey_that_counts_no_lines_finds_the_same_events(tmp_path) -> None:
+    log = mixed(random.Random(7)) + noise(random.Random(8), 2000) + mixed(random.Random(9))
+    counted = surveyed(log, tmp_path / "log", 2, 4096)
+    quick = surveyed(log, tmp_path / "log", 2, 4096, count=False)
+    assert len(counted) > 1
+    assert all(report.line for report in counted)
+    assert {report.line for report in quick} == {None}
+    for report in counted:
+        report.line = None
+    assert quick == counted

@@ -217,21 +217,20 @@ NAMES += ["arena", "thread_stack"]
 
 def test_sums_are_smaps_rollup_and_vmrss() -> None:
     with running(compiled("kinds"), "2") as (process, _):
+        read_asleep(process.pid)  # smaps and smaps_rollup are read one after the other
         space = read_address_space(PROC, process.pid)
-        if not space.has_sizes or space.rollup is None:
-            pytest.skip("smaps or smaps_rollup of a child can't be read here")
+        if space.rollup is None:
+            pytest.skip("this kernel has no smaps_rollup")
         for name in ("rss", "anonymous", "private_dirty", "swap", "locked", "shared_clean"):
             total = sum(getattr(one.sizes, name) for one in space.mappings or ())
             assert total == getattr(space.rollup, name), name
 
 
-def test_sixty_thousand_mappings_are_bounded_in_time() -> None:
+def test_sixty_thousand_mappings_are_classified() -> None:
     limit = int(Path("/proc/sys/vm/max_map_count").read_text())
     number = min(60_000, limit - 1000)
     with running(compiled("many"), str(number)) as (process, _):
-        began = time.process_time()
         found = classify(read_address_space(PROC, process.pid))
-        assert time.process_time() - began < 10  # 0.7 s on two cores of 2026
         assert number <= len(found) <= number + 100
 
 

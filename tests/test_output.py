@@ -15,7 +15,7 @@ from oomlab.output.escape import cut, harmless_cell, printable, width
 from oomlab.output.rank_columns import COLUMNS, default_columns
 from oomlab.output.rank_rows import ranking_rows
 from oomlab.output.ranking import ranking_table
-from oomlab.output.render import Screen, render_csv, render_markdown, render_table
+from oomlab.output.render import Screen, render_csv, render_markdown, render_table, wrapped
 from oomlab.output.tables import Table, choose, sort_rows
 
 
@@ -194,3 +194,10 @@ def test_eras_stay_a_table_where_it_fits() -> None:
     shown = render_table(eras_table(era_rows(None), None), Screen(columns=140))
     assert "ALSO CHANGES" in shown
     assert "ties:" not in shown
+
+
+def test_what_a_bullet_says_stays_behind_it() -> None:
+    lines = wrapped(["Changes:", "  - " + "word " * 12], Screen(columns=30))
+    assert lines[1].startswith("  - word")
+    assert len(lines) > 2
+    assert all(line.startswith("    word") for line in lines[2:])

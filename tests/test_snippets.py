@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomlab import load, rank
-from oomlab.analysis.requests import burstable_adj, request_for
+from oomlab.analysis.killers.kubelet import burstable_adj
+from oomlab.analysis.requests import request_for
 from oomlab.analysis.selectors import find_tasks
 from oomlab.analysis.suggest import suggest
 from oomlab.analysis.suggestion import Suggestion

@@ -96,15 +96,9 @@ def test_parts_sum_to_memtotal_here() -> None:
 def test_memavailable_follows_from_the_other_counters(kernel: str) -> None:
     residues = [residue(info) for info in recorded(kernel)]
     page = recorded(kernel)[0].page_size
-    if kernel in ("6.12", "7.2"):
-        # Between two lines of one meminfo a CPU may take a batch of 64 pages off the free ones.
-        assert set(residues) <= {0, -64 * page}
-    elif kernel == "5.10":
-        # It does not print by how much it has raised a watermark: 512 pages.
-        assert set(residues) <= {0, 512 * page}
-    else:
-        assert set(residues) == {0}
-    assert residues.count(0) > len(residues) / 2
+    # 5.10 does not print by how much it has raised a watermark: 512 pages.
+    assert set(residues) <= ({0, 512 * page} if kernel == "5.10" else {0})
+    assert residues.count(0) >= len(residues) - 2
 
 
 def residue(info: MemInfo) -> int:
@@ -162,9 +156,13 @@ def test_zones_are_read_as_printed() -> None:
 Node 0, zone  Movable
   pages free     0
         min      32
+        low      33
+Node 0, zone   Device
+  pages free     0
 """
     assert parse_zones(text) == (
         Zone(0, "Normal", 2433295, 13373, 16716, 20059, 2949120, (0, 3019, 14539), 7, 42),
+        Zone(0, "Movable", 0, 32, 33, 0, 0),
     )
     assert parse_zones(b"") == ()
     with pytest.raises(SourceError):

@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from ..units import KIB
+from .killers.kubelet import BEST_EFFORT_ADJ, GUARANTEED_ADJ, LEAST_BURSTABLE_ADJ, burstable_adj
 
-GUARANTEED_ADJ = -997
-BEST_EFFORT_ADJ = 1000
-_LEAST_BURSTABLE_ADJ = 1000 + GUARANTEED_ADJ
 _MIB = KIB * KIB
 
 
@@ -24,16 +22,6 @@ class Request(NamedTuple):
     memory_bytes: int | None
     """The memory request; None where the class alone decides."""
     oom_score_adj: int
-
-
-def burstable_adj(request_bytes: int, capacity_bytes: int) -> int:
-    """Return the oom_score_adj of a container of a Burstable pod.
-
-    >>> [burstable_adj(request << 30, 16 << 30) for request in (0, 4, 16)]
-    [999, 750, 3]
-    """
-    adj = 1000 - 1000 * request_bytes // capacity_bytes
-    return min(max(_LEAST_BURSTABLE_ADJ, adj), BEST_EFFORT_ADJ - 1)
 
 
 def request_for(wished: int, capacity_bytes: int, *, at_most: bool) -> Request | None:
@@ -52,7 +40,7 @@ def request_for(wished: int, capacity_bytes: int, *, at_most: bool) -> Request |
     if wished >= BEST_EFFORT_ADJ:
         return Request("BestEffort", None, BEST_EFFORT_ADJ)
     # The most whole MiB whose thousandths, rounded down, do not exceed what is allowed.
-    most = ((1001 - max(wished, _LEAST_BURSTABLE_ADJ)) * capacity_bytes - 1) // 1000
+    most = ((1001 - max(wished, LEAST_BURSTABLE_ADJ)) * capacity_bytes - 1) // 1000
     request = min(most, capacity_bytes) // _MIB * _MIB
     return Request("Burstable", request, burstable_adj(request, capacity_bytes))
 
@@ -60,7 +48,7 @@ def request_for(wished: int, capacity_bytes: int, *, at_most: bool) -> Request |
 def _at_most(wished: int, capacity_bytes: int) -> Request | None:
     if wished < GUARANTEED_ADJ:
         return None
-    if wished < _LEAST_BURSTABLE_ADJ:
+    if wished < LEAST_BURSTABLE_ADJ:
         return Request("Guaranteed", None, GUARANTEED_ADJ)
     if wished >= BEST_EFFORT_ADJ:
         return Request("BestEffort", None, BEST_EFFORT_ADJ)

@@ -62,7 +62,10 @@ def _begin_survey(arguments: Sequence[str]) -> None:
     from ..readers.kernel_log.survey import begin_survey
 
     with suppress(OSError):
-        survey = begin_survey(os.open(named[0], os.O_RDONLY), WORKERS)
+        # A plain listing shows no lines; whatever else is asked may.
+        count_lines = len(arguments) > 1
+        descriptor = os.open(named[0], os.O_RDONLY)
+        survey = begin_survey(descriptor, WORKERS, count_lines=count_lines)
         if survey is not None:
             _surveys[named[0]] = survey
 

@@ -59,10 +59,11 @@ def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, l
     """Apply edits one after the other. Raises InputError where two contradict each other."""
     edits: list[Edit] = []
     done: set[tuple[str, int | str | None]] = set()
-    killed: set[int | None] = set()
+    killed: set[int] = set()
     # A new process gets a pid that nobody has had: one that was killed stays gone.
     last_pid = max((task.pid for task in snapshot.tasks), default=1)
     for one in wanted:
+        _refuse_killed(one, killed)
         if one.kind == "add":
             last_pid += 1
             snapshot, edit = _add(snapshot, one.text, last_pid)
@@ -74,15 +75,25 @@ def apply_all(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Snapshot, l
         if target in done and edit.kind not in ("grow", "add"):
             raise InputError(f"--{one.kind.replace('_', '-')} is given twice for the same target")
         done.add(target)
-        if edit.kind == "kill":
+        if edit.kind == "kill" and edit.pid is not None:
             killed.add(edit.pid)
         edits.append(edit)
-    touched_and_killed = {e.pid for e in edits if e.kind != "kill"} & (killed - {None})
-    if touched_and_killed:
-        raise InputError(
-            f"process {min(p for p in touched_and_killed if p)} is both edited and killed"
-        )
+    for edit in edits:
+        if edit.kind != "kill" and edit.pid is not None and edit.pid in killed:
+            raise _both(edit.pid)
     return snapshot, edits
+
+
+def _refuse_killed(one: Wanted, killed: set[int]) -> None:
+    """Say of an edit of what was killed before that it contradicts, not that it is unknown."""
+    name = one.text if one.kind == "kill" else one.text.rpartition("=")[0]
+    for pid in killed:
+        if name == str(pid):
+            raise _both(pid)
+
+
+def _both(pid: int) -> InputError:
+    return InputError(f"process {pid} is both edited and killed, or killed twice")
 
 
 def _target(text: str, kind: str) -> tuple[str, str]:

@@ -18,12 +18,25 @@ class Selection(NamedTuple):
     cgroup: str | None = None
 
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?")
-_SECONDS = re.compile(r"\d+(?:\.\d+)?")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def check_times(selection: Selection) -> None:
+    """Raise InputError where a bound is no time, before any log is read."""
+    for bound in (selection.since, selection.until):
+        if bound is None or _SECONDS.fullmatch(bound):
+            continue
+        if not _TIME.fullmatch(bound) or _moment(bound, bound) is None:
+            raise InputError(
+                f"{bound[:40]!r} is no time: write 2025-06-20T12:47:02, or seconds since boot"
+            )
 
 
 def is_chosen(report: OomReport, selection: Selection) -> bool:
-    """Tell whether an event is asked for. Raises InputError for a time that is none."""
+    """Tell whether an event is asked for, by bounds that ``check_times`` has passed."""
     return (
         _after(report, selection.since)
         and not (selection.until is not None and not _before(report, selection.until))
@@ -48,10 +61,6 @@ def _compare(report: OomReport, bound: str) -> int | None:
     """Return whether the event is before (-1), at or after a time; None where it has none."""
     if _SECONDS.fullmatch(bound):
         return None if report.uptime_seconds is None else _sign(report.uptime_seconds, float(bound))
-    if not _TIME.fullmatch(bound):
-        raise InputError(
-            f"{bound[:40]!r} is no time: write 2025-06-20T12:47:02, or seconds since boot"
-        )
     if report.time is None:
         return None
     moment, limit = _moment(report.time, bound), _moment(bound, bound)

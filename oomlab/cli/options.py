@@ -83,6 +83,8 @@ def load_source(
 
     if source is not None and proc is not None:
         raise InputError("--from and --proc contradict each other: give one of them")
+    if source == "":
+        raise InputError("--from names no file")
     if event is not None and source is None:
         raise InputError("--event N needs the log: --from FILE")
     # Rules with a bonus for root ask in which user namespace that is.

@@ -54,12 +54,14 @@ def report(
     form: OutputFormat = Format.table,
 ) -> None:
     """Read OOM reports in kernel logs: who died, why."""
-    from .events import Selection
+    from .events import Selection, check_times
 
     if bool(files) == journal:
         raise InputError("give log files, - for standard input, or --journal (one of them)")
+    selection = Selection(since, until, victim, cgroup)
+    check_times(selection)
     logs = Logs(files or [], recursive=recursive, journal=journal)
-    events = _understood(logs, Selection(since, until, victim, cgroup), event)
+    events = _understood(logs, selection, event)
     first = next(events, None)
     if first is None and logs.failed and not logs.read:
         raise typer.Exit(_NOT_ALL_READ)
@@ -71,7 +73,11 @@ def report(
 
         sys.stdout.writelines(render_events(found))
     else:
-        _show(_listed(found), form, count)
+        listed = _listed(found)
+        if len(listed) == 1 and listed[0].report.line is None:
+            # Shown in full, it is shown with its line: read again, this time counting.
+            listed = _listed(_understood(logs, selection, event))
+        _show(listed, form, count)
     if logs.failed:
         raise typer.Exit(_NOT_ALL_READ)
 

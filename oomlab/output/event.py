@@ -46,7 +46,7 @@ def _head(event: Event, screen: Screen) -> list[str]:
     kernel = (report.release or "(not told)") + (f", {kind}" if kind else "")
     lines = [
         f"Event {event.index}: {say.moment(report)}{host}, Linux {kernel}",
-        f"{report.source}, line {report.line}",
+        report.source if report.line is None else f"{report.source}, line {report.line}",
     ]
     if report.hardware:
         lines.append(report.hardware)

@@ -89,7 +89,11 @@ def kinds_text(one: Explanation, screen: Screen) -> str:
         return ""
     if not space.mappings:
         denied = bool(space.gaps)
-        why = "its mappings may not be read (be root or its user)" if denied else "it maps nothing"
+        why = (
+            "its mappings may not be read (its user may, and root with CAP_SYS_PTRACE)"
+            if denied
+            else "it maps nothing"
+        )
         return lines_text(screen, f"No memory by kind: {why}.")
     return render_table(kinds_table(one), screen) + lines_text(screen, *_sums(one))
 
@@ -222,7 +226,9 @@ def _virt(one: Explanation) -> str:
         return "all address space, used or not"
     closed = sum(k.size for k in one.totals if k.kind is Kind.RESERVED)
     closed += sum(m.size for m, _ in _closed_arenas(one))
-    text = f"all address space: {human(closed)} reserved without access"
+    text = "all address space"
+    if closed:
+        text += f": {human(closed)} reserved without access"
     assert one.space is not None
     rss, swap = total(one.space, "rss"), total(one.space, "swap")
     if rss is None:

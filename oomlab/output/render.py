@@ -119,7 +119,14 @@ def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
         return safe
     from textwrap import wrap
 
-    return [line for sentence in safe for line in wrap(sentence, max(screen.columns, 20)) or [""]]
+    width = max(screen.columns, 20)
+    lines = []
+    for sentence in safe:
+        inset = len(sentence) - len(sentence.lstrip())
+        # What a list's item says goes on below its text, and so does a bullet's.
+        hanging = "    " if sentence.startswith("  - ") else " " * (inset + 8 if inset else 0)
+        lines += wrap(sentence, width, subsequent_indent=hanging) or [""]
+    return lines
 
 
 def _csv_cell(value: Any) -> Any:

@@ -185,7 +185,10 @@ def events_table(events: Sequence[Event], *, sources: int) -> Table[Event]:
     heading = [f"{len(events)} out-of-memory event{'' if len(events) == 1 else 's'}."]
     if len(events) > _SUMMED_FROM:
         heading += _summary(events)
-    columns = [c for c in COLUMNS if c.name != "source" or sources > 1]
+    left_out = set() if sources > 1 else {"source"}
+    if any(event.report.line is None for event in events):
+        left_out.add("line")
+    columns = [column for column in COLUMNS if column.name not in left_out]
     footer = ["", "One in full: --event N."] if events else []
     return Table(columns=columns, rows=events, heading=heading, footer=footer)
 

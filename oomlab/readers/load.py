@@ -52,6 +52,8 @@ def _load_event(source: str | Path, event: int | None) -> Snapshot | None:
     from .kernel_log.load import load_event, may_be_log, no_source
 
     is_log = may_be_log(source)
+    if event is not None and not is_log:
+        raise SourceError(f"{source}: --event N is for a kernel log, and this is none")
     found = load_event(source, event) if is_log else None
     if found is None and (event is not None or (is_log and str(source) == "-")):
         raise no_source(source)

@@ -52,8 +52,7 @@ def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
     replaced = _is_replaced(root, "meminfo")
     if replaced:
         # lxcfs and its like put a container's limits there; the kernel's totals are sysinfo's.
-        meminfo.pop("available_pages", None)
-        meminfo |= _read_sysinfo(page_size)
+        meminfo = _read_sysinfo(page_size)
         gaps.append(Gap(what="meminfo", why="something is mounted over it; used sysinfo(2)"))
     zones = _read_optional(root / "zoneinfo", gaps)
     vmstat = _read_optional(root / "vmstat", gaps)
@@ -167,7 +166,7 @@ def _is_replaced(root: Path, name: str) -> bool:
 
 
 def _read_sysinfo(page_size: int) -> dict[str, int]:
-    """Ask sysinfo(2) for the totals; MemAvailable is then unknown, for it was faked too."""
+    """Ask sysinfo(2) for the totals; all that it does not tell is unknown then."""
     import ctypes
 
     class Sysinfo(ctypes.Structure):

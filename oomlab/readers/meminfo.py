@@ -52,14 +52,17 @@ def parse_counters(meminfo: bytes) -> tuple[tuple[str, int], ...]:
 
 
 def parse_zones(zoneinfo: bytes) -> tuple[Zone, ...]:
-    """Return the zones of /proc/zoneinfo that have memory. Raises SourceError for damage."""
+    """Return the zones of /proc/zoneinfo. Raises SourceError where it is damaged.
+
+    One without memory counts too where it has a watermark: the kernel sums all of them.
+    """
     zones: list[Zone] = []
     for block in re.split(r"^(?=Node )", zoneinfo.decode("ascii", "replace"), flags=re.MULTILINE):
         try:
             zone = _parse_zone(block)
         except (IndexError, ValueError) as error:
             raise SourceError(f"zoneinfo is not as proc(5) describes it: {error}") from error
-        if zone is not None and (zone.managed_pages or zone.free_pages):
+        if zone is not None and (zone.managed_pages or zone.free_pages or zone.low_pages):
             zones.append(zone)
     return tuple(zones)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -22,6 +23,9 @@ MAX_CRASHES = 8
 """QEMU's emulation (not KVM) now and then crashes a recent kernel, early or late."""
 STOP = threading.Event()
 """Set when the run is interrupted: guests are ended and no more are started."""
+KVM_IS_DEAD = threading.Event()
+"""Set when a guest said nothing under KVM: there are machines whose /dev/kvm runs nothing."""
+KVM_SILENT_SECONDS = 30
 BOOT_SECONDS = 180
 STALL_SECONDS = 120
 
@@ -87,6 +91,18 @@ def parse_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _run(kernel: Path, initramfs: Path, mode: str, work: Path, console: Path) -> None:
+    if not KVM_IS_DEAD.is_set() and os.access("/dev/kvm", os.R_OK | os.W_OK):
+        _run_by("kvm", kernel, initramfs, mode, work, console)
+        if console.exists() and console.stat().st_size:
+            return
+        KVM_IS_DEAD.set()
+    if not STOP.is_set():
+        _run_by("tcg,thread=single", kernel, initramfs, mode, work, console)
+
+
+def _run_by(
+    accelerator: str, kernel: Path, initramfs: Path, mode: str, work: Path, console: Path
+) -> None:
     disks = {"swap": SWAP_MIB, "records": RECORD_MIB}
     for name, mib in disks.items():
         with (work / name).open("wb") as file:
@@ -97,7 +113,7 @@ def _run(kernel: Path, initramfs: Path, mode: str, work: Path, console: Path) ->
         "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off log_buf_len=1M "
         f"swapaccount=1 lab={mode}"
     )
-    command = f"""qemu-system-x86_64 -accel kvm -accel tcg,thread=single -cpu Nehalem
+    command = f"""qemu-system-x86_64 -accel {accelerator} -cpu Nehalem
         -smp 2,sockets=2 -m {MEMORY_MIB}
         -object memory-backend-ram,id=m0,size={half}M -numa node,memdev=m0,cpus=0
         -object memory-backend-ram,id=m1,size={half}M -numa node,memdev=m1,cpus=1
@@ -108,15 +124,15 @@ def _run(kernel: Path, initramfs: Path, mode: str, work: Path, console: Path) ->
     command += ["-kernel", str(kernel), "-initrd", str(initramfs), "-append", words]
     guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _await_end(guest, console)
+        _await_end(guest, console, BOOT_SECONDS if "tcg" in accelerator else KVM_SILENT_SECONDS)
     finally:
         guest.kill()
         guest.wait()
 
 
-def _await_end(guest: subprocess.Popen[bytes], console: Path) -> None:
+def _await_end(guest: subprocess.Popen[bytes], console: Path, first_word_seconds: int) -> None:
     """Wait while the console shows progress; a guest that hangs is given up."""
-    size, limit = 0, time.monotonic() + BOOT_SECONDS
+    size, limit = 0, time.monotonic() + first_word_seconds
     while guest.poll() is None and time.monotonic() < limit and not STOP.is_set():
         time.sleep(0.2)
         grown = console.stat().st_size if console.exists() else 0

@@ -59,7 +59,7 @@ class Assembler:
     def finished(self) -> Iterator[OomReport]:
         """Yield the events that have ended since the last call."""
         done, self._done = self._done, []
-        yield from sorted(done, key=lambda report: report.line)
+        yield from sorted(done, key=lambda report: report.line or 0)
 
     def look_back(self, lines: list[str], number: int) -> None:
         """Feed the lines before a kill line that no report's head was seen for."""

@@ -45,8 +45,15 @@ def scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> I
     """Yield the events of a file, reading only what its survey says may matter.
 
     What was written to the file since the survey began is read too. ``tell`` takes how many
-    bytes are done.
+    bytes are done. Where the survey does not count lines, no event's line is known.
     """
+    for report in _scan_surveyed(survey, source, tell):
+        if not survey.counts_lines:
+            report.line = None
+        yield report
+
+
+def _scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> Iterator[OomReport]:
     scanner, descriptor = Scanner(source, survey.block_bytes), survey.descriptor
     place, lines, was_marked = 0, 0, False
     for block in survey.blocks():

@@ -28,14 +28,14 @@ class Block(NamedTuple):
     marked: bool
 
 
-def begin_survey(descriptor: int, workers: int) -> Survey | None:
+def begin_survey(descriptor: int, workers: int, *, count_lines: bool = True) -> Survey | None:
     """Begin to survey an open file; None where the file or the system is not fit for it."""
     if not (hasattr(os, "fork") and hasattr(os, "preadv")):
         return None
     size = os.fstat(descriptor).st_size
     if size < WORTH_WORKERS_BYTES or is_packed(os.pread(descriptor, MAGIC_BYTES, 0)):
         return None
-    return Survey(descriptor, size, workers)
+    return Survey(descriptor, size, workers, count_lines=count_lines)
 
 
 class Survey:
@@ -52,8 +52,11 @@ class Survey:
         workers: int,
         block_bytes: int = BLOCK_BYTES,
         stripe_blocks: int = STRIPE_BLOCKS,
+        count_lines: bool = True,
     ) -> None:
         self.descriptor, self.size, self.block_bytes = descriptor, size, block_bytes
+        self.counts_lines = count_lines
+        """Counting them takes as long again as the search for marks."""
         self._stripe_blocks = stripe_blocks
         stripes = -(-size // (block_bytes * stripe_blocks))
         self._stripes = range(stripes)
@@ -102,7 +105,7 @@ class Survey:
             ahead = min(place, LONGEST)
             wanted = ahead + min(self.block_bytes, self.size - place)
             end = _fill(self.descriptor, view[:wanted], place - ahead)
-            newlines = buffer.count(b"\n", ahead, end)
+            newlines = buffer.count(b"\n", ahead, end) if self.counts_lines else 0
             values.append(newlines << 1 | haystack.is_marked(0, end))
         return values
 
