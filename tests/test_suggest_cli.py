@@ -50,6 +50,8 @@ def test_a_user_s_protected_process_is_not_sacrificed_with_the_others(run_cli: R
     status, out, _ = run_cli("suggest", "--from", NODE, "--protect", "426", "--sacrifice", "426")
     assert status == 1
     assert "both protected and sacrificed" in out
+    assert "What would do: name each process once only" in out
+    assert "cgroup of their own" not in out
 
 
 def test_in_a_cgroup_only_its_own_count(run_cli: Run) -> None:

@@ -61,6 +61,8 @@ def remedies(found: Suggestion, *, by_number: bool) -> list[str]:
     if not found.sacrificed:
         return ["more memory or a higher limit; or let those who may die run in the same scope"]
     said, wish = [], found.wish
+    if any(task.pid in wish.protect for task in found.sacrificed):
+        return ["name each process once only: to be protected, or to be sacrificed"]
     if wish.raise_only and by_number:
         said.append("lower the protected with CAP_SYS_RESOURCE, without --raise-only")
     if any("memory.oom.group" in why for why in found.companions.values()):
