@@ -38,6 +38,16 @@ def human(size_bytes: int) -> str:
     return f"{sign}{scaled:.1f}{suffix}" if scaled < 9.95 else f"{sign}{scaled:.0f}{suffix}"
 
 
+def human_range(low_bytes: int, high_bytes: int) -> str:
+    """Return two sizes as one where both look alike.
+
+    >>> human_range(126_500_000, 127_000_000), human_range(4096, 8192)
+    ('121M', '4.0K to 8.0K')
+    """
+    low, high = human(low_bytes), human(high_bytes)
+    return low if low == high else f"{low} to {high}"
+
+
 def parse_size(text: str, *, signed: bool = False) -> int:
     """Return the bytes in ``text``: ``8G``, ``512MiB``, ``1.5g``, ``4096``.
 
@@ -81,6 +91,7 @@ def duration(seconds: float) -> str:
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_MOST_SECONDS = 36_500 * 86_400
 
 
 def parse_duration(text: str) -> float:
@@ -93,4 +104,7 @@ def parse_duration(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|min|h|d)?", text.strip())
     if match is None or len(text) > 20 or not float(match[1]):
         raise InputError(f"{text[:40]!r} is no length of time (write for example 2s, 500ms or 1h)")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if seconds > _MOST_SECONDS:  # the kernel's and Python's clocks end at 292 years
+        raise InputError(f"{text!r} is too long: at most 36500d")
+    return seconds

@@ -241,6 +241,21 @@ def test_every_format(form: str, run_cli: Run) -> None:
 
 
 def test_bad_sizes_and_columns(run_cli: Run) -> None:
-    for bad in (("--free", "lots"), ("--columns", "nope"), ("--cgroup", "nope")):
+    for bad in (
+        ("--free", "lots"),
+        ("--columns", "nope"),
+        ("--cgroup", "nope"),
+        ("--cgroup", ""),
+        ("--protect", ""),
+        ("--protect", "postgres,"),
+    ):
         status, out, err = run_cli("cascade", "--from", NODE, *bad)
         assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("arguments", [("-n", "0"), ("--free", "0")])
+def test_no_kill_asked_for_is_no_panic(arguments: tuple[str, ...], run_cli: Run) -> None:
+    status, out, _ = run_cli("cascade", "--from", NODE, *arguments)
+    assert status == 0
+    assert "there would be kills, but none was asked for" in out
+    assert "panic" not in out

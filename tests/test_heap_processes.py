@@ -194,6 +194,40 @@ def test_a_heap_that_moves() -> None:
         assert time.monotonic() - began < 20
 
 
+def test_a_process_that_ends_at_any_moment_of_the_reading() -> None:
+    """Its memory is gone after 0, 1, 2 ... reads: never a picture of what is left of it."""
+    with driven("0 m 0 100", "1 m 1 100") as (one, _), ProcessMemory(PROC, one.pid) as opened:
+        header = opened.elf_header()
+        assert header is not None
+        left = 0
+
+        def failing(address: int, size: int) -> bytes:
+            nonlocal left
+            left -= 1
+            return opened.read(address, size) if left >= 0 else b""
+
+        def heap_after(reads: int) -> int:
+            nonlocal left
+            memory = Memory(failing, header.pointer_bytes)
+            process = Process(
+                memory, opened.mappings, opened.pages, opened.page_size, header.machine,
+                opened.file,
+            )  # fmt: skip
+            left = 10_000
+            place = locate(process)
+            assert place is not None
+            left = reads
+            found = survey(process, place, most_bytes=MIB)
+            return len(found.arenas)
+
+        heap_after(10_000)
+        enough = 10_000 - left
+        for reads in range(enough):
+            with pytest.raises(UnknownTaskError, match="ended, or ran another program"):
+                heap_after(reads)
+        assert heap_after(enough) == 2
+
+
 def test_a_part_only() -> None:
     with driven("0 M 0 500 90000", "0 F 0 500 2") as (one, said):
         found = read_heap(PROC, one.pid, 16 * MIB)

@@ -80,6 +80,7 @@ def test_a_process_that_can_not_be_killed_says_why(run_cli: Run) -> None:
     [
         (("--cgroup", "nope"), "no memory cgroup, unit or container 'nope' here"),
         (("--cgroup", "pause"), "no memory cgroup"),
+        (("--cgroup", ""), "an empty name of a cgroup"),
         (("--pid", "99999"), "no process 99999 in this snapshot"),
         (("--pid", "gunicorn"), "5 processes are named 'gunicorn'"),
         (("--pid", "java", "--cgroup", "app"), "leave --cgroup out"),

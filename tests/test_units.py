@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomlab.errors import InputError
-from oomlab.units import bytes_to_pages, human, parse_size
+from oomlab.units import bytes_to_pages, human, human_range, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,15 @@ def test_human_sizes_as_ls_shows_them(size: float, text: str) -> None:
 def test_pages_hold_all_bytes_and_not_a_page_more(size: int, page: int) -> None:
     pages = bytes_to_pages(size, page)
     assert pages * page >= size > (pages - 1) * page
+
+
+def test_a_range_whose_ends_look_alike_is_one_size() -> None:
+    assert human_range(126_500_000, 127_000_000) == "121M"
+    assert human_range(0, 0) == "0"
+    assert human_range(0, 4096) == "0 to 4.0K"
+
+
+def test_a_length_of_time_that_no_clock_holds() -> None:
+    assert parse_duration("36500d") == 36_500 * 86_400
+    with pytest.raises(InputError, match="too long: at most 36500d"):
+        parse_duration("36501d")

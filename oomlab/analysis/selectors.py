@@ -64,6 +64,10 @@ def find_memcg(snapshot: Snapshot, text: str) -> str:
 
     Raises InputError, which lists the candidates, where it means none or several.
     """
+    if not text:
+        raise InputError(
+            "an empty name of a cgroup: give a PATH, UNIT or CONTAINER (/ is the root)"
+        )
     if not snapshot.memcgs:
         raise InputError(f"no memory cgroups are known here, so none is {text!r}{_why(snapshot)}")
     paths = [memcg.path for memcg in snapshot.memcgs]

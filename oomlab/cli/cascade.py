@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,7 @@ from .options import (
     print_json,
     print_table,
 )
-
-if TYPE_CHECKING:
-    from ..snapshot import Snapshot
+from .selection import chosen_pids
 
 _DEFAULT_COUNT = 10
 _MOST_KILLS = 10_000
@@ -79,7 +77,7 @@ def cascade(
     from ..analysis.ranking import rank
 
     snapshot = load_source(source, proc, (), event, cgroups=True)
-    protected = _pids(snapshot, protect or [])
+    protected = frozenset(chosen_pids(snapshot, protect or []))
     ranking = rank(snapshot, kernel=kernel, memcg=memcg_path(snapshot, cgroup))
     pages = None if wanted is None else bytes_to_pages(wanted, snapshot.machine.page_size)
     shown = _DEFAULT_COUNT if count is None else count
@@ -95,11 +93,3 @@ def cascade(
     print_table(
         cascade_table(kills, rows, listed, free_bytes=wanted, fixed=chosen is not None), form
     )
-
-
-def _pids(snapshot: Snapshot, texts: list[str]) -> frozenset[int]:
-    """Return the pids of all processes that --protect names."""
-    from ..analysis.selectors import find_tasks
-
-    names = [name for text in texts for name in text.split(",") if name]
-    return frozenset(task.pid for name in names for task in find_tasks(snapshot, name).tasks)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..analysis.explain import Explanation
 
 _DEFAULT_COUNT = 5
+_MOST_SECONDS = 86_400
 _DETAILS = ("cgroup", "cmdline", "oom_adj")
 
 
@@ -55,6 +56,8 @@ def explain(
     """
     if source is not None and interval is not None:
         raise InputError("--interval needs the live process: a snapshot is one moment")
+    if interval is not None and not interval <= _MOST_SECONDS:  # nan is not
+        raise InputError(f"--interval is in seconds, at most {_MOST_SECONDS}")
     one = (
         _saved(process, source, event, kernel)
         if source is not None

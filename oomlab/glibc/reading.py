@@ -80,13 +80,14 @@ class Reading(NamedTuple):
     """Whether malloc's own state was the same before and after."""
 
 
-def read_once(process: Process, place: Place, most_bytes: int) -> Reading:
-    """Read the whole heap once."""
+def read_once(process: Process, place: Place, most_bytes: int) -> Reading | None:
+    """Read the whole heap once; None where the memory was gone before all of it was read."""
     memory = process.memory
     memory.forget()
     before = _state(memory, place)
-    arenas = before[0]
-    parameters = before[1]
+    arenas, parameters = before
+    if not arenas:
+        return None
     mangled = _mangled(memory, place, arenas)
     kind = _tcache_kind(memory, place, parameters)
     layout = place.found.layout
@@ -110,8 +111,10 @@ def read_once(process: Process, place: Place, most_bytes: int) -> Reading:
     marks = [mark for one in found for mark in one.walk.tally.marks]
     caches = _tcaches(memory, layout, kind, marks, parameters, mangled=mangled)
     memory.forget()
-    still = _state(memory, place) == before
-    return Reading(found, parameters, caches, mmapped, still)
+    after = _state(memory, place)
+    if not after[0]:
+        return None  # what was read last may be missing: the figures would be too small
+    return Reading(found, parameters, caches, mmapped, after == before)
 
 
 def _state(memory: Memory, place: Place) -> tuple[list[Arena], Parameters | None]:

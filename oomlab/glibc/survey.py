@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..errors import UnknownTaskError
 from ..mappings import Mapping
 from .arenas import find_main_arena
 from .checks import checks
@@ -47,11 +48,14 @@ def _version(process: Process, path: str) -> tuple[int, int] | None:
 def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
     """Read the heap; read it again where it moved meanwhile, and keep the best reading.
 
-    No stretch is walked for more than ``most_bytes``.
+    No stretch is walked for more than ``most_bytes``. Raises UnknownTaskError where the process
+    ends meanwhile, or runs another program.
     """
     best: Survey | None = None
     for attempt in range(1, _ATTEMPTS + 1):
         reading = read_once(process, place, most_bytes)
+        if reading is None:
+            raise UnknownTaskError("the process ended, or ran another program, while it was read")
         found = _survey(process, place, reading, attempt)
         if best is None or _broken(found) < _broken(best):
             best = found

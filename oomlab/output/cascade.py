@@ -67,7 +67,7 @@ def _answer(cascade: Cascade, free_bytes: int | None) -> str:
     if cascade.end == "panics":
         return f"{start}the kernel would panic (vm.panic_on_oom), not kill."
     if not kills:
-        return f"{start}{_nobody(cascade)}."
+        return f"{start}{_no_kill(cascade)}."
     freed = _freed_text(cascade, kills[-1].total)
     more = f" and {len(kills) - 3} more" if len(kills) > 3 else ""
     names = ", ".join(named(kill.victim) for kill in kills[:3]) + more
@@ -79,7 +79,9 @@ def _answer(cascade: Cascade, free_bytes: int | None) -> str:
     return f"{start}{count} would free {freed}, {wanted}: {names}{likely}."
 
 
-def _nobody(cascade: Cascade) -> str:
+def _no_kill(cascade: Cascade) -> str:
+    if cascade.end in ("count", "freed"):
+        return "there would be kills, but none was asked for"
     if cascade.end == "refused":
         return "the kill would be refused, for a process at -17 shares the victim's memory"
     panics = " and panic" if cascade.ranking.scope.memcg is None else ""

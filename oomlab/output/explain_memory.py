@@ -10,7 +10,7 @@ from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
-from ..units import human
+from ..units import human, human_range
 from .rank_rows import size
 from .render import Screen, render_table
 from .tables import Column, Table
@@ -133,9 +133,7 @@ def _shared_anon(one: Explanation) -> int:
 
 
 def _range(low: int, high: int) -> str:
-    if human(low) == human(high):
-        return human(high)  # too near to show; JSON has both
-    return f"up to {human(high)}" if not low else f"{human(low)} to {human(high)}"
+    return f"up to {human(high)}" if not low and high else human_range(low, high)
 
 
 def freeing_text(one: Explanation, screen: Screen) -> str:

@@ -19,7 +19,7 @@ from ..analysis.system import (
 )
 from ..meminfo import MemInfo
 from ..snapshot import Machine
-from ..units import human
+from ..units import human, human_range
 from .bars import bar
 from .render import Screen, render_table
 from .tables import Column, Table
@@ -135,8 +135,7 @@ def _sections(system: System) -> Iterator[Iterator[str]]:
 def _details(info: MemInfo) -> Iterator[str]:
     low, high = mapped_files(info)
     if high:
-        shown = human(high) if low == high else f"{human(low)} to {human(high)}"
-        yield f"Of the page cache, {shown} is mapped by processes: it goes last."
+        yield f"Of the page cache, {human_range(low, high)} is mapped by processes: it goes last."
     for name, text in (
         ("Unevictable", "is held where it is (mlock, ramfs, locked shared memory)"),
         ("AnonHugePages", "of the anonymous memory is in transparent huge pages"),
@@ -200,8 +199,7 @@ def _overcommit(system: System) -> Iterator[str]:
 
 def _drop(info: MemInfo) -> Iterator[str]:
     found = drop_caches(info)
-    low, high = human(found.cache_low), human(found.cache_high)
-    cache = low if low == high else f"{low} to {high}"
+    cache = human_range(found.cache_low, found.cache_high)
     yield (
         f"drop_caches (not done here): 1 could free {cache} of clean page cache that nobody maps; "
         f"2 also up to {human(found.slab_high)} of slab. The OOM killer comes only after reclaim "
