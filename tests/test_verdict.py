@@ -228,3 +228,16 @@ def test_a_kill_line_that_is_of_another_report_is_doubted():
     assert not any(doubt in gap for gap in event_of(BASE.encode()).gaps)
     changed = re.sub(r"anon-rss:\d+kB", "anon-rss:12kB", BASE)
     assert any(doubt in gap for gap in event_of(changed.encode()).gaps)
+
+
+def test_nobody_killable_in_a_table_that_lists_tasks_is_said_so():
+    nobody = "Out of memory and no killable processes..."
+    log = "".join(
+        re.sub(r"Out of memory: Killed .*", nobody, line)
+        for line in BASE.splitlines(keepends=True)
+        if "oom-kill:" not in line and "oom_reaper" not in line
+    )
+    assert nobody in log
+    verdict = event_of(log.encode()).verdict
+    assert verdict.agrees is None
+    assert verdict.why_not.startswith("the kernel found nobody that it may kill")

@@ -31,6 +31,13 @@ class Verdict(NamedTuple):
     """Where the report leaves a part of it out: the least and the most it can have been."""
 
 
+_NOT_TOLD = "the report does not say whom the kernel chose"
+_NOBODY = (
+    "the kernel found nobody that it may kill, for a reason that the table does not show "
+    "(memory reaped before, a vfork)"
+)
+
+
 def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = ()) -> Verdict:
     """Compare the ranking of a report's table with whom the kernel chose.
 
@@ -54,7 +61,7 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
         )
     named = verdict._replace(pid=first.task.pid, comm=first.task.comm, badness=first.badness)
     if chosen is None:
-        return named._replace(why_not="the report does not say whom the kernel chose")
+        return named._replace(why_not=_NOBODY if report.no_killable else _NOT_TOLD)
     proven = _proven(ranking, chosen, verdict)
     if proven is not None:
         task = proven.task
