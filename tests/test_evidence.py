@@ -198,6 +198,12 @@ def test_a_reports_rules_are_those_that_its_lines_show(bonus: str | None, has: s
         ("5.8", {"rss_pages": 1999, "rss_stat_pages": 1999}, {}, False),
         ("5.8", {"rss_pages": 2000, "rss_stat_pages": 2000}, {}, True),
         ("2.6.32", {"total_vm_pages": 9000}, {}, False),
+        (
+            "2.6.32",
+            {"total_vm_pages": 9000, "threads": 1, "cpu_ticks": 0, "cap_effective": 0, "nice": 0},
+            {"uptime_seconds": 9},
+            False,
+        ),
         ("2.6.38", {}, {}, True),
     ],
 )

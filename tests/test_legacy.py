@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 import pytest
@@ -383,3 +384,41 @@ def test_what_shows_more_is_no_row_of_a_table(known: dict[str, int]) -> None:
     )
     assert found is not None
     assert found.least.disjoint is False
+
+
+def test_bounds_hold_where_words_wrap_between_them() -> None:
+    task = make_task(5, start_ticks=0, uid=9, euid=9, **LEGACY | {"total_vm_pages": 27 << 26})
+    busy = task._replace(oom_adj=6, cpu_ticks=600_000)
+    found = scored(busy, uptime_seconds=9, word_bits=32)
+    each = [((27 << 26) // root << 6) & 0xFFFFFFFF for root in (24, 27, 29)]
+    assert each[1] < each[0] < each[2]
+    assert (found.low, found.badness, found.high) == (each[1], each[1], each[2])
+
+
+@pytest.mark.parametrize(
+    ("uptime", "oldest"), [(1021, 0), (1022, 0), (1023, 1), (1024, 1), (16_382, 1), (16_383, 2)]
+)
+def test_an_unknown_start_is_at_most_the_machines(uptime: int, oldest: int) -> None:
+    machine = make_machine(uptime_seconds=uptime, cpus=1, timer_hz=100)
+    found = legacy_reader(era_of("2.6.32").facts, machine, ())(row(5, 9))
+    assert found is not None
+    assert found.least.run_root == oldest
+    # so many seconds and one more of one CPU's ticks, in units of 1024
+    assert found.least.cpu_root == isqrt((uptime + 1) * 100 >> 10)
+
+
+def test_sizes_of_nothing_count_nothing_where_children_count_whole() -> None:
+    task = make_task(5, start_ticks=0, uid=9, euid=9, **LEGACY)
+    child = make_task(6, ppid=5, **LEGACY | {"total_vm_pages": 0})
+    assert scored(task, child, kernel="2.6.15", uptime_seconds=9).badness == 25_600
+    assert scored(task, child, kernel="2.6.16", uptime_seconds=9).badness == 25_601
+    nothing = legacy_reader(era_of("2.6.32").facts, make_machine(), ())(row(5, 0))
+    assert nothing is not None
+    assert nothing.seen.total_vm_pages == 0
+
+
+def test_each_tasks_own_oom_score_adj_is_read() -> None:
+    known = {"total_vm_pages": 100, "threads": 1, "cpu_ticks": 0, "start_ticks": 0}
+    tasks = [make_task(pid, adj=adj, **known) for pid, adj in ((5, 0), (6, 177), (7, 59))]
+    scores = {s.task.pid: s.badness for s in rank(make_snapshot(*tasks), kernel="2.6.32")}
+    assert scores == {5: 100, 6: 800, 7: 200}

@@ -16,6 +16,7 @@ from oomlab.kernel.scope import (
     memcg_scope,
     memcg_totalpages,
     node_scope,
+    parent_of,
     reported_scope,
     system_scope,
 )
@@ -200,3 +201,7 @@ def test_a_machine_wide_report_and_what_is_none_have_the_machines_scope() -> Non
     assert reported_scope(wide) is None
     assert reported_scope(make_snapshot(make_task(2))) is None
     assert rank(wide).scope == system_scope(wide)
+
+
+def test_the_parent_of_a_path() -> None:
+    assert [parent_of(path) for path in ("/", "/a", "/a/b")] == [None, "/", "/a"]

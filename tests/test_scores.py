@@ -228,3 +228,19 @@ def test_the_families_follow_each_other() -> None:
         assert facts_at(parse_release(first.split()[0])).family == family
         if last:
             assert facts_at(parse_release(last)).family == family
+
+
+def test_the_range_of_a_score_is_exact_beyond_the_floats() -> None:
+    total = (1 << 60) + 12_345
+    for kernel in ("5.8", "6.1"):
+        facts = era_of(kernel).facts
+        show = oom_score_formula(facts, total, 128)
+        for score in (3, 650, 667, 700, 1300):
+            low, high = badness_range(facts, score, total) or (0, 0)
+            assert (show(low), show(high)) == (score, score)
+            assert score not in (show(low - 1), show(high + 1))
+
+
+def test_a_release_of_two_numbers() -> None:
+    assert parse_release("2.6").series == (2, 6, 0)
+    assert parse_release("5.4").level is None

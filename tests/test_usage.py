@@ -146,3 +146,11 @@ def test_a_distribution_that_shows_its_second_level_has_no_bounds() -> None:
     assert usage_reader(facts, machine)(task) == (1013, 1013, 1013)
     hidden = task._replace(pmd_bytes=None)
     assert usage_reader(facts, machine)(hidden) == (1010, 1010, 1020)
+
+
+def test_of_an_unknown_kernel_the_tables_are_taken_as_the_rules_want_them() -> None:
+    task = make_task(2, 1000, pagetable_bytes=10 * 4096)
+    for kernel in ("3.10", "5.10"):
+        machine = make_machine(release=None)
+        assert usage_reader(era_of(kernel).facts, machine)(task) == (1010, 1010, 1010)
+        assert is_exact(era_of(kernel).facts, machine)
