@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import re
+from pathlib import Path
 
 import pytest
 from kernel_logs import events_of, expected, one_event, recorded
@@ -210,3 +211,20 @@ def test_the_reason_in_the_list_is_what_filled_the_cgroup(capsys, log):
     rows = list(csv.DictReader(out.splitlines()))
     of_limits = [row for row in rows if row["constraint"] == "CONSTRAINT_MEMCG"]
     assert {row["why"] for row in of_limits} >= {"full of processes' own memory"}
+
+
+def test_other_rules_than_the_logs_own(run_cli) -> None:
+    log = str(Path(__file__).parent.parent / "fixtures" / "kernel_log" / "6.1.log.xz")
+
+    def badness(*options):
+        status, out, _ = run_cli("report", log, "--event", "7", "--format", "json", *options)
+        assert status == 0
+        event = json.loads(out)["events"][0]
+        return [event["predicted"]["badness"], event["era"]]
+
+    own, newer, older = badness(), badness("--kernel", "6.1"), badness("--kernel", "3.2")
+    assert own[0] == newer[0]
+    assert own[0] > 1000 >= older[0]  # thousandths until 3.4
+    status, out, err = run_cli("report", log, "--kernel", "x")
+    assert (status, out) == (2, "")
+    assert err.startswith("oomlab: 'x' is not a kernel release")

@@ -43,13 +43,17 @@ def understand(
     page_size_known: bool,
     ram_pages: int | None,
     killed_before: Collection[int] = (),
+    kernel: str | None = None,
 ) -> Event:
-    """Rank and judge one report. ``snapshot`` is why there is none where there is none."""
+    """Rank and judge one report. ``snapshot`` is why there is none where there is none.
+
+    ``kernel`` names other rules than those that the report shows.
+    """
     made = snapshot if isinstance(snapshot, Snapshot) else None
     ranking, why = None, snapshot if isinstance(snapshot, str) else None
     if made is not None:
         try:
-            ranking = rank(made)
+            ranking = rank(made, kernel=kernel)
         except InputError as error:
             why = str(error)
     verdict = Verdict(None, None, None, None, why)

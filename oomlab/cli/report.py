@@ -11,7 +11,7 @@ import typer
 
 from ..errors import InputError
 from .logs import Logs
-from .options import Format, OutputFormat, print_table, screen
+from .options import Format, Kernel, OutputFormat, print_table, screen
 
 if TYPE_CHECKING:
     from ..analysis.events import Event
@@ -51,17 +51,21 @@ def report(
     count: Annotated[
         int, typer.Option("-n", "--number", min=0, help="How many tasks of an event to show.")
     ] = _DEFAULT_COUNT,
+    kernel: Kernel = None,
     form: OutputFormat = Format.table,
 ) -> None:
     """Read OOM reports in kernel logs: who died, why."""
+    from ..kernel.eras import era_of
     from .events import Selection, check_times
 
     if bool(files) == journal:
         raise InputError("give log files, - for standard input, or --journal (one of them)")
     selection = Selection(since, until, victim, cgroup)
     check_times(selection)
+    if kernel is not None:
+        era_of(kernel)  # what is no release is said before any log is read
     logs = Logs(files or [], recursive=recursive, journal=journal)
-    events = _understood(logs, selection, event)
+    events = _understood(logs, selection, event, kernel)
     first = next(events, None)
     if first is None and logs.failed and not logs.read:
         raise typer.Exit(_NOT_ALL_READ)
@@ -76,7 +80,7 @@ def report(
         listed = _listed(found)
         if len(listed) == 1 and listed[0].report.line is None:
             # Shown in full, it is shown with its line: read again, this time counting.
-            listed = _listed(_understood(logs, selection, event))
+            listed = _listed(_understood(logs, selection, event, kernel))
         _show(listed, form, count)
     if logs.failed:
         raise typer.Exit(_NOT_ALL_READ)
@@ -109,7 +113,7 @@ def _listed(events: Iterable[Event]) -> list[Event]:
 
 
 def _understood(
-    logs: Iterable[OomReport], selection: Selection, number: int | None
+    logs: Iterable[OomReport], selection: Selection, number: int | None, kernel: str | None
 ) -> Iterator[Event]:
     """Yield the events asked for; after ``number`` there is nothing to read."""
     from ..analysis.events import understand
@@ -129,6 +133,7 @@ def _understood(
                 page_size_known=known,
                 ram_pages=ram,
                 killed_before=frozenset(before),
+                kernel=kernel,
             )
         if index == number:
             break
