@@ -10,7 +10,7 @@ from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
-from ..units import human, human_range
+from ..units import human, human_range, pages_to_bytes
 from .rank_rows import size
 from .render import Screen, render_table
 from .tables import Column, Table
@@ -106,7 +106,7 @@ def _sums(one: Explanation) -> Iterator[str]:
         yield "smaps could not be read: address space only."
         return
     rss, pss = total(space, "rss") or 0, total(space, "pss")
-    counted = None if one.task.rss_pages is None else one.task.rss_pages * one.page_size
+    counted = pages_to_bytes(one.task.rss_pages, one.page_size)
     same = "as VmRSS says" if counted == rss else f"VmRSS says {size(counted)}"
     yield f"Together {human(rss)} RSS ({same}), {size(pss)} PSS."
     parts = {

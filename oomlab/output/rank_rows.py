@@ -9,7 +9,7 @@ from ..analysis.ranking import Ranking
 from ..kernel.selection import Score
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Task
-from ..units import human
+from ..units import human, pages_to_bytes
 
 
 class RankRow(NamedTuple):
@@ -27,7 +27,7 @@ class RankRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.ranking.snapshot.machine.page_size
+        return pages_to_bytes(pages, self.ranking.snapshot.machine.page_size)
 
     def in_pages(self) -> bool:
         """Tell whether badness is in pages; before 3.5 it is in thousandths."""

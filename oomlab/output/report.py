@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..analysis.events import Event
 from ..report import OomReport, Victim
-from ..units import KIB, human
+from ..units import KIB, human, kib_to_bytes
 from .tables import Column, Table
 
 
@@ -66,8 +66,7 @@ def _victim_name(event: Event) -> str:
 
 def _victim_bytes(event: Event) -> int | None:
     victim = _victim(event)
-    kib = None if victim is None else victim_rss_kib(victim)
-    return None if kib is None else kib * KIB
+    return None if victim is None else kib_to_bytes(victim_rss_kib(victim))
 
 
 def _model(event: Event) -> str:

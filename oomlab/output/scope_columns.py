@@ -10,7 +10,7 @@ from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
 from ..snapshot import UNLIMITED_PAGES, Snapshot
-from ..units import human
+from ..units import human, pages_to_bytes
 from .ranking import named
 from .tables import Column
 
@@ -26,7 +26,7 @@ class ScopeRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.snapshot.machine.page_size
+        return pages_to_bytes(pages, self.snapshot.machine.page_size)
 
     def limit_of(self, pages: int | None) -> int | None:
         """Return a limit in bytes; None where there is none, too."""

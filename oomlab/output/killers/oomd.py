@@ -20,6 +20,7 @@ from ...analysis.killers.partial import Places
 from ...analysis.places import place_of
 from ...kernel.scope import parent_of
 from ...snapshot import Snapshot
+from ...units import pages_to_bytes
 from ..escape import printable
 from ..rank_rows import size
 from ..tables import Column
@@ -41,7 +42,7 @@ class Row(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.page_size
+        return pages_to_bytes(pages, self.page_size)
 
 
 def rows_of(ranking: OomdRanking, *, every: bool) -> list[Row]:
