@@ -13,7 +13,7 @@ from ..units import human, pages_to_bytes
 from .documents import gap_entries, kernel_entry, scope_entry
 from .escape import printable
 from .ranking import named, occasion, rules_line
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 SCHEMA = "oomlab.cascade/1"
 
@@ -118,8 +118,7 @@ def _ending(cascade: Cascade) -> list[str]:
 
 
 def _size(cascade: Cascade, pages: int | None) -> str:
-    page = cascade.ranking.snapshot.machine.page_size
-    return "?" if pages is None else human(pages * page)
+    return shown_size(pages_to_bytes(pages, cascade.ranking.snapshot.machine.page_size))
 
 
 def _freed_text(cascade: Cascade, freed: Freed) -> str:

@@ -10,6 +10,7 @@ from ..kernel.selection import Score
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Task
 from ..units import human, pages_to_bytes
+from .tables import shown_size
 
 
 class RankRow(NamedTuple):
@@ -46,11 +47,6 @@ def ranking_rows(
     ]
 
 
-def size(size_bytes: int | None) -> str:
-    """Return a human size, unknown as a question mark."""
-    return "?" if size_bytes is None else human(size_bytes)
-
-
 def shown_place(row: RankRow) -> str:
     """Return the place, or a range where it can't be known."""
     if not row.score.killable:
@@ -75,7 +71,7 @@ def shown_badness(row: RankRow) -> str:
 def _amount(row: RankRow, points: int | None) -> str:
     if points is None or not row.in_pages():
         return "?" if points is None else str(points)
-    return size(row.bytes_of(points))
+    return shown_size(row.bytes_of(points))
 
 
 def shown_oom_score(row: RankRow) -> str:
@@ -140,7 +136,7 @@ def command_of(row: RankRow) -> str:
 def shown_children(row: RankRow) -> str:
     """Return how many children, and what they hold."""
     held = row.children
-    return "" if not held.number else f"{held.number} ({size(row.bytes_of(held.pages))})"
+    return "" if not held.number else f"{held.number} ({shown_size(row.bytes_of(held.pages))})"
 
 
 def rss_pages(row: RankRow) -> int | None:

@@ -22,8 +22,7 @@ from ...kernel.scope import parent_of
 from ...snapshot import Snapshot
 from ...units import pages_to_bytes
 from ..escape import printable
-from ..rank_rows import size
-from ..tables import Column
+from ..tables import Column, shown_size
 from .shared import frame, kernel_sentence, shown_places
 
 
@@ -109,7 +108,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="swapped out",
         key="swap_bytes",
         value=lambda row: row.bytes_of(row.one.memcg.swap_usage_pages),
-        show=lambda row: size(row.bytes_of(row.one.memcg.swap_usage_pages)),
+        show=lambda row: shown_size(row.bytes_of(row.one.memcg.swap_usage_pages)),
     ),
     Column(
         name="usage",
@@ -117,7 +116,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="memory in use, which decides where reclaim is equal",
         key="usage_bytes",
         value=lambda row: row.bytes_of(row.one.memcg.usage_pages),
-        show=lambda row: size(row.bytes_of(row.one.memcg.usage_pages)),
+        show=lambda row: shown_size(row.bytes_of(row.one.memcg.usage_pages)),
     ),
     Column(
         name="pgscan",
