@@ -10,6 +10,7 @@ from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..mappings import SmapsSizes
 from ..snapshot import Task
+from ..units import pages_to_bytes
 from .documents import gap_entries, kernel_entry, scope_entry
 from .rank_rows import ranking_rows
 from .standing import standing_document, standing_rows
@@ -62,7 +63,7 @@ def explain_document(one: Explanation, count: int) -> dict[str, Any]:
 
 
 def _bytes(one: Explanation, pages: int | None) -> int | None:
-    return None if pages is None else pages * one.page_size
+    return pages_to_bytes(pages, one.page_size)
 
 
 def _shares(one: Explanation) -> list[dict[str, Any]] | None:

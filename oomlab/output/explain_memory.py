@@ -10,10 +10,9 @@ from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
-from ..units import human, human_range
-from .rank_rows import size
+from ..units import human, human_range, pages_to_bytes
 from .render import Screen, render_table
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 
 def lines_text(screen: Screen, *sentences: str) -> str:
@@ -39,7 +38,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="rss_bytes",
         help="in memory",
         value=lambda k: k.rss,
-        show=lambda k: size(k.rss),
+        show=lambda k: shown_size(k.rss),
     ),
     Column(
         name="pss",
@@ -47,7 +46,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="pss_bytes",
         help="shared pages divided by their users",
         value=lambda k: k.pss,
-        show=lambda k: size(k.pss),
+        show=lambda k: shown_size(k.pss),
     ),
     Column(
         name="private_dirty",
@@ -55,7 +54,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="private_dirty_bytes",
         help="written, and mapped nowhere else",
         value=lambda k: k.private_dirty,
-        show=lambda k: size(k.private_dirty),
+        show=lambda k: shown_size(k.private_dirty),
     ),
     Column(
         name="swap",
@@ -63,7 +62,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="swap_bytes",
         help="swapped out",
         value=lambda k: k.swap,
-        show=lambda k: size(k.swap),
+        show=lambda k: shown_size(k.swap),
     ),
     Column(
         name="meaning",
@@ -106,9 +105,9 @@ def _sums(one: Explanation) -> Iterator[str]:
         yield "smaps could not be read: address space only."
         return
     rss, pss = total(space, "rss") or 0, total(space, "pss")
-    counted = None if one.task.rss_pages is None else one.task.rss_pages * one.page_size
-    same = "as VmRSS says" if counted == rss else f"VmRSS says {size(counted)}"
-    yield f"Together {human(rss)} RSS ({same}), {size(pss)} PSS."
+    counted = pages_to_bytes(one.task.rss_pages, one.page_size)
+    same = "as VmRSS says" if counted == rss else f"VmRSS says {shown_size(counted)}"
+    yield f"Together {human(rss)} RSS ({same}), {shown_size(pss)} PSS."
     parts = {
         "locked in memory": total(space, "locked"),
         "in transparent huge pages": _huge(one),
@@ -180,7 +179,7 @@ _LARGEST: tuple[Column[_Entry], ...] = (
     ),
     Column(
         name="rss", header="RSS", help="", value=lambda e: e[0].sizes.rss if e[0].sizes else None,
-        show=lambda e: size(e[0].sizes.rss if e[0].sizes else None),
+        show=lambda e: shown_size(e[0].sizes.rss if e[0].sizes else None),
     ),
     Column(name="kind", header="KIND", help="", value=lambda e: e[1].value, left=True),
     Column(

@@ -10,9 +10,9 @@ from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
 from ..snapshot import UNLIMITED_PAGES, Snapshot
-from ..units import human
+from ..units import pages_to_bytes
 from .ranking import named
-from .tables import Column
+from .tables import Column, shown_size
 
 _ENDLESS = UNLIMITED_PAGES >> 1
 """What is left of no limit."""
@@ -26,7 +26,7 @@ class ScopeRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.snapshot.machine.page_size
+        return pages_to_bytes(pages, self.snapshot.machine.page_size)
 
     def limit_of(self, pages: int | None) -> int | None:
         """Return a limit in bytes; None where there is none, too."""
@@ -122,11 +122,6 @@ def victim_text(row: ScopeRow) -> str:
         if choice is not None and len(choice.killed) > 1:
             text += f" +{len(choice.killed) - 1}"
     return f"({text})" if row.scope.waits else text
-
-
-def shown_size(size_bytes: int | None) -> str:
-    """Return a human size, unknown as a question mark."""
-    return "?" if size_bytes is None else human(size_bytes)
 
 
 def _limit_text(row: ScopeRow, pages: int | None) -> str:

@@ -8,6 +8,7 @@ from ...kernel.facts import Facts
 from ...kernel.selection import CAP_SYS_ADMIN
 from ...report import OomReport, TaskRow
 from ...snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Reported, Snapshot, Task
+from ...units import pages_to_bytes
 from .pagesize import find_page_size
 from .refine import refined
 from .rules import rules_of
@@ -133,8 +134,8 @@ def _task(
     cgroups: tuple[tuple[str, str], ...] | None,
 ) -> Task:
     tables = row.pagetable_bytes
-    if tables is None and row.table_pages is not None:
-        tables = row.table_pages * page_size
+    if tables is None:
+        tables = pages_to_bytes(row.table_pages, page_size)
     # The table does not print capabilities: root's are the good guess. Before 2.6.36 they
     # quarter the points twice, so there they stay unknown and widen the bounds.
     root = facts.root_bonus != "none" and row.uid == 0
@@ -148,7 +149,7 @@ def _task(
         rss_stat_pages=row.rss_pages,
         swap_pages=row.swap_pages,
         pagetable_bytes=tables,
-        pmd_bytes=None if row.pmd_pages is None else row.pmd_pages * page_size,
+        pmd_bytes=pages_to_bytes(row.pmd_pages, page_size),
         oom_adj=row.oom_adj,
         uid=row.uid,
         euid=row.uid,
