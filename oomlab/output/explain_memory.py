@@ -65,6 +65,33 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         show=lambda k: shown_size(k.swap),
     ),
     Column(
+        name="huge",
+        header="HUGE",
+        key="huge_bytes",
+        help="the part of RSS in transparent huge pages",
+        value=lambda k: k.huge,
+        show=lambda k: shown_size(k.huge),
+        keep=2,
+    ),
+    Column(
+        name="hugetlb",
+        header="HUGETLB",
+        key="hugetlb_bytes",
+        help="in hugetlb pages, which are beside RSS",
+        value=lambda k: k.hugetlb,
+        show=lambda k: shown_size(k.hugetlb),
+        keep=2,
+    ),
+    Column(
+        name="locked",
+        header="LOCKED",
+        key="locked_bytes",
+        help="the part of PSS that mlock(2) holds in memory",
+        value=lambda k: k.locked,
+        show=lambda k: shown_size(k.locked),
+        keep=2,
+    ),
+    Column(
         name="meaning",
         header="WHAT IT IS",
         help="in words",
@@ -76,9 +103,19 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
 )
 
 
-def kinds_table(one: Explanation) -> Table[KindTotal]:
-    """Return the table of mappings by kind."""
-    return Table(columns=KIND_COLUMNS, rows=one.totals, heading=("Its memory by kind of mapping:",))
+_ONLY_WHERE_USED = ("huge", "hugetlb", "locked")
+
+
+def kinds_table(one: Explanation, *, used_only: bool = False) -> Table[KindTotal]:
+    """Return the table of mappings by kind; ``used_only`` leaves out what is 0 in all of them."""
+    columns = [
+        column
+        for column in KIND_COLUMNS
+        if not used_only
+        or column.name not in _ONLY_WHERE_USED
+        or any(column.value(kind) for kind in one.totals)
+    ]
+    return Table(columns=columns, rows=one.totals, heading=("Its memory by kind of mapping:",))
 
 
 def kinds_text(one: Explanation, screen: Screen) -> str:
@@ -94,7 +131,7 @@ def kinds_text(one: Explanation, screen: Screen) -> str:
             else "it maps nothing"
         )
         return lines_text(screen, f"No memory by kind: {why}.")
-    return render_table(kinds_table(one), screen) + lines_text(screen, *_sums(one))
+    return render_table(kinds_table(one, used_only=True), screen) + lines_text(screen, *_sums(one))
 
 
 def _sums(one: Explanation) -> Iterator[str]:
@@ -107,22 +144,20 @@ def _sums(one: Explanation) -> Iterator[str]:
     rss, pss = total(space, "rss") or 0, total(space, "pss")
     counted = pages_to_bytes(one.task.rss_pages, one.page_size)
     same = "as VmRSS says" if counted == rss else f"VmRSS says {shown_size(counted)}"
-    yield f"Together {human(rss)} RSS ({same}), {shown_size(pss)} PSS."
+    hugetlb = sum(kind.hugetlb or 0 for kind in one.totals)
+    beside = f"; beside it {human(hugetlb)} in hugetlb pages" if hugetlb else ""
+    yield f"Together {human(rss)} RSS ({same}), {shown_size(pss)} PSS{beside}."
     parts = {
         "locked in memory": total(space, "locked"),
-        "in transparent huge pages": _huge(one),
+        "anonymous in transparent huge pages": total(space, "anon_huge"),
+        "shmem in transparent huge pages": total(space, "shmem_huge"),
+        "file pages in transparent huge pages": total(space, "file_huge"),
         "given back with MADV_FREE but not yet taken": total(space, "lazyfree"),
         "merged by KSM or shared since fork": _shared_anon(one),
     }
     said = [f"{human(value)} {name}" for name, value in parts.items() if value]
     if said:
         yield f"Of that: {', '.join(said)}."
-
-
-def _huge(one: Explanation) -> int:
-    assert one.space is not None
-    names = ("anon_huge", "shmem_huge", "file_huge")
-    return sum(total(one.space, name) or 0 for name in names)
 
 
 def _shared_anon(one: Explanation) -> int:
