@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,59 +78,9 @@ def assert_sound(pid: int) -> None:
     assert summed == found.total.arena + found.total.hblkhd
 
 
-def test_the_python_interpreter() -> None:
-    program = "x = [str(i) * 300 for i in range(20000)]; del x[::2]; input()"
-    with started(sys.executable, "-c", program) as pid:
-        assert_sound(pid)
-
-
 def test_the_shell() -> None:
     with started("bash", "-c", "x=$(seq 20000); read y") as pid:
         assert_sound(pid)
-
-
-def test_postgresql(tmp_path: Path) -> None:
-    postgres = shutil.which("postgres") or next(
-        map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), None
-    )
-    if postgres is None or os.getuid() != 0:
-        pytest.skip("postgresql is not installed, or this is not root (who may become nobody)")
-    initdb = Path(os.path.realpath(postgres)).with_name("initdb")
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    data = tmp_path / "data"
-    data.mkdir()
-    for one in (data, *data.parents):
-        if one.is_relative_to("/tmp") and one != Path("/tmp"):
-            one.chmod(0o755)
-    os.chown(data, 65534, 65534)
-    data.chmod(0o700)
-    made = subprocess.run(
-        [*as_nobody, str(initdb), "-D", str(data), "-A", "trust", "--no-sync"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"initdb does not work here: {made.stderr.strip().splitlines()[-1:]}")
-    single = [*as_nobody, postgres, "--single", "-D", str(data), "postgres"]
-    with started(*single) as pid:
-        time.sleep(0.5)
-        assert_sound(pid)
-
-
-def test_redis_with_jemalloc_is_refused(tmp_path: Path, run_cli: Run) -> None:
-    redis = shutil.which("redis-server")
-    if redis is None:
-        pytest.skip("redis-server is not installed")
-    socket = str(tmp_path / "socket")
-    with started(redis, "--port", "0", "--unixsocket", socket, "--save", "") as pid:
-        linked = any("jemalloc" in m.path for m in read_address_space(PROC, pid).mappings or ())
-        if linked:
-            status, out, err = run_cli("heap", str(pid))
-            assert (status, out) == (2, "")
-            assert "allocates with jemalloc, not with glibc's malloc" in err
-        else:
-            assert_sound(pid)
 
 
 @pytest.mark.parametrize("name", ["jemalloc", "tcmalloc_minimal", "mimalloc"])

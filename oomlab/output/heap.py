@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..analysis.heap import InMemory, Parts, in_memory, parts, pin_words, pins
@@ -26,9 +26,19 @@ class _Part(NamedTuple):
     note: str
 
 
-def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int) -> str:
-    """Return the whole story of one heap, with ``count`` holes and arenas at most."""
-    sections = [_answer(one, name, screen), _parts(one, screen)]
+def heap_text(
+    one: Survey,
+    name: str,
+    screen: Screen,
+    glyphs: Glyphs,
+    count: int,
+    beside: Sequence[str] = (),
+) -> str:
+    """Return the whole story of one heap, with ``count`` holes and arenas at most.
+
+    ``beside`` are the allocators that the process has for itself beside malloc.
+    """
+    sections = [_answer(one, name, screen) + _beside(beside, screen), _parts(one, screen)]
     sections += [_strips(one, screen, glyphs), _advice(one, screen), _pins(one, screen)]
     if len(one.arenas) > 1:
         sections.append(render_table(arenas_table(one, count), screen))
@@ -40,6 +50,16 @@ def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int
 def _lines(screen: Screen, *sentences: str) -> str:
     nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
     return render_table(nothing, screen)
+
+
+def _beside(names: Sequence[str], screen: Screen) -> str:
+    """Say whose memory is not to be looked for here."""
+    if not names:
+        return ""
+    who = " and ".join(names)
+    verb = "has" if len(names) == 1 else "have"
+    text = f"{who} {verb} memory of its own beside this heap: only malloc's is shown here."
+    return _lines(screen, text[0].upper() + text[1:])
 
 
 def _answer(one: Survey, name: str, screen: Screen) -> str:
