@@ -27,6 +27,9 @@ def heap(
     most: Annotated[
         str, typer.Option("--max", metavar="SIZE", help="Walk no more of a heap than this.")
     ] = "16G",
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="Show what was seen after so long: 10s, 5m.")
+    ] = "1m",
     form: OutputFormat = Format.table,
     proc: Proc = None,
 ) -> None:
@@ -37,13 +40,13 @@ def heap(
     """
     from ..readers.heap import NotGlibcError, read_heap
     from ..readers.procfs import PROC
-    from ..units import parse_size
+    from ..units import parse_duration, parse_size
 
-    most_bytes = parse_size(most)
+    most_bytes, most_seconds = parse_size(most), parse_duration(timeout)
     root = proc or PROC
     pid, name = _find(process, root)
     try:
-        one = read_heap(root, pid, most_bytes)
+        one = read_heap(root, pid, most_bytes, most_seconds)
     except NotGlibcError as error:
         raise SourceError(_refusal(root, pid, name) or str(error)) from error
     beside = [other.name for other in _allocators(root, pid) if not other.is_malloc]

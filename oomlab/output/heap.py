@@ -67,7 +67,9 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
     arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
     whole, total = parts(one), one.total
     if total is None:
-        return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+        late = any(view.why == "time" for arena in one.arenas for view in arena.stretches)
+        why = " in that time (--timeout)" if late else ""
+        return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read{why}.")
     if whole is None:
         return _lines(
             screen,
@@ -156,7 +158,7 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     for arena, view in largest:
         what = "The main heap" if arena.is_main else f"Arena {arena.address:#x}"
         seen = human(view.walked_to - view.stretch.start)
-        limit = " (--max)" if view.why == "limit" else ""
+        limit = {"limit": " (--max)", "time": " (--timeout)"}.get(view.why, "")
         incomplete = "" if view.complete else f", of which the first {seen} were seen{limit}"
         lines.append(f"{what}: {human(_span(view))} from {view.stretch.start:#x}{incomplete}")
         lines.append(strip(view, columns, glyphs))
