@@ -124,6 +124,8 @@ class Machine(NamedTuple):
     """AnonPages: anonymous memory in RAM, which only ends with its processes."""
     swapped_out_pages: int | None = None
     """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
+    oom_kills: int | None = None
+    """Processes killed since boot, whoever's limit was hit (vmstat oom_kill, since 4.13)."""
     cpus: int | None = None
     """Online CPUs, from which the error of the per-CPU counters follows."""
     nodes: tuple[Node, ...] | None = None
@@ -268,6 +270,14 @@ FITTED = "printed score"
 
 UNLIMITED_PAGES = (1 << 63) - 1
 """A limit that is off. The kernel's own value depends on its page size; all are this large."""
+
+MAX_PAGES = 1 << 52
+"""More than any machine addresses: larger sizes are refused as mistakes."""
+
+
+def is_unlimited(pages: int) -> bool:
+    """Tell whether a limit, or what is left of one, is no limit at all."""
+    return pages >= UNLIMITED_PAGES >> 1
 
 
 class Gap(NamedTuple):

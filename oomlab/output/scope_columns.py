@@ -9,13 +9,10 @@ from ..analysis.cgroups import described
 from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
-from ..snapshot import UNLIMITED_PAGES, Snapshot
+from ..snapshot import Snapshot, is_unlimited
 from ..units import pages_to_bytes
 from .ranking import named
 from .tables import Column, shown_size
-
-_ENDLESS = UNLIMITED_PAGES >> 1
-"""What is left of no limit."""
 
 
 class ScopeRow(NamedTuple):
@@ -30,13 +27,13 @@ class ScopeRow(NamedTuple):
 
     def limit_of(self, pages: int | None) -> int | None:
         """Return a limit in bytes; None where there is none, too."""
-        return None if pages is None or pages >= _ENDLESS else self.bytes_of(pages)
+        return None if pages is None or is_unlimited(pages) else self.bytes_of(pages)
 
     @property
     def share_percent(self) -> float | None:
         """The part of limit and swap that can't be given back, to a tenth of a percent."""
         share, limit = self.scope.room.share_used, self.scope.room.limit_pages
-        unlimited = limit is not None and limit >= _ENDLESS
+        unlimited = limit is not None and is_unlimited(limit)
         return None if share is None or unlimited else round(100 * share, 1)
 
     @property
@@ -86,7 +83,7 @@ class ScopeRow(NamedTuple):
         """Processes killed there so far, below it included where the kernel counts so."""
         memcg = self.scope.memcg
         if memcg is None:
-            return None
+            return self.snapshot.machine.oom_kills if self.kind == "machine" else None
         return memcg.oom_kills if memcg.oom_kills_below is None else memcg.oom_kills_below
 
     @property
@@ -125,7 +122,7 @@ def victim_text(row: ScopeRow) -> str:
 
 
 def _limit_text(row: ScopeRow, pages: int | None) -> str:
-    return "-" if pages is not None and pages >= _ENDLESS else shown_size(row.bytes_of(pages))
+    return "-" if pages is not None and is_unlimited(pages) else shown_size(row.bytes_of(pages))
 
 
 def _sized(

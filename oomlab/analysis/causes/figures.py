@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...report import OomReport
-from ...report_memory import MemoryState
+from ...report_memory import UNLIMITED_KIB, MemoryState
+from ...units import kib_to_pages
 
-UNLIMITED_KIB = 1 << 52
 _OF_NODES = (
     "kernel_stack",
     "unevictable",
@@ -60,7 +60,7 @@ class Figures:
 
     def pages_of_kib(self, kib: int) -> int:
         """Return kB in pages."""
-        return kib * 1024 // self.page_size
+        return kib_to_pages(kib, self.page_size)
 
     def words(self, *names: str) -> str:
         """Return counters as the log writes them, those that it has."""
@@ -93,7 +93,7 @@ def _machine_figures(report: OomReport, page_size: int, ram_pages: int | None) -
         for name in names:
             kib = [fields[name] for fields in places if name in fields]
             if kib and name not in counters:
-                counters[name] = sum(kib) * 1024 // page_size
+                counters[name] = kib_to_pages(sum(kib), page_size)
                 raw[name] = f"{name}:{sum(kib)}kB"
     anon = _sum(counters, "active_anon", "inactive_anon")
     return Figures(
@@ -123,8 +123,8 @@ def _uncounted(
     if lists is None or slab is None or rest is None or ram_pages is None:
         return None
     more = sum(counters.get(name, 0) for name in _MORE)
-    huge = sum(pool.total * pool.size_kib for pool in memory.hugepages) * 1024 // page_size
-    return max(0, ram_pages - lists - slab - rest - more - huge)
+    huge_kib = sum(pool.total * pool.size_kib for pool in memory.hugepages)
+    return max(0, ram_pages - lists - slab - rest - more - kib_to_pages(huge_kib, page_size))
 
 
 def _memcg_figures(report: OomReport, page_size: int) -> Figures:
@@ -133,16 +133,16 @@ def _memcg_figures(report: OomReport, page_size: int) -> Figures:
     usage = state.usage.get("memory") if state is not None else None
     total = None
     if usage is not None and usage.limit_kib < UNLIMITED_KIB:
-        total = usage.limit_kib * 1024 // page_size
+        total = kib_to_pages(usage.limit_kib, page_size)
     counters = {name: value // page_size for name, value in stats.items()}
     counters["unevictable"] = counters.get("unevictable", 0)
     kmem = state.usage.get("kmem") if state is not None else None
     raw = {name: f"{name} {value}" for name, value in stats.items()}
     if kmem is not None:
-        counters["kmem"] = kmem.usage_kib * 1024 // page_size
+        counters["kmem"] = kib_to_pages(kmem.usage_kib, page_size)
         raw["kmem"] = f"kmem: usage {kmem.usage_kib}kB"
     cache = counters.get("file", counters.get("cache"))
-    used = None if usage is None else usage.usage_kib * 1024 // page_size
+    used = None if usage is None else kib_to_pages(usage.usage_kib, page_size)
     return Figures(
         page_size=page_size,
         is_machine=False,
