@@ -134,6 +134,10 @@ class OomReport:
     task_memcg: str | None = None
     columns: tuple[str, ...] | None = None
     tasks_state_line: bool = False
+    header_is_lost: bool = False
+    """The table has no header; its columns are told by their widths. Rows may be lost too."""
+    headless_rows: list[str] = field(default_factory=list)
+    """Rows met before any header, until the event has ended: then they are read or unparsed."""
     tasks: list[TaskRow] = field(default_factory=list)
     summary: Summary | None = None
     announcements: list[Announcement] = field(default_factory=list)
@@ -175,7 +179,7 @@ class OomReport:
     def complete(self) -> bool:
         """Tell whether task table, kill line and a memory or memcg block are all there."""
         state = self.memory is not None or self.memcg is not None
-        return bool(self.tasks and self.victims and state)
+        return bool(self.tasks and self.victims and state) and not self.header_is_lost
 
 
 def parse_list(text: str) -> set[int]:

@@ -90,6 +90,11 @@ def _missing(report: OomReport) -> list[str]:
         found.append("no line tells the kernel's release")
     if report.columns is None:
         found.append("no task table")
+    if report.header_is_lost:
+        found.append(
+            "the task table's header is lost: its columns are told by their widths, and rows "
+            "before these may be lost with it"
+        )
     if not report.victims and not report.no_killable and report.panic is None:
         found.append("no kill line")
     if report.memory is None and report.memcg is None:

@@ -15,6 +15,7 @@ from .belonging import CUT_HEAD, OPENERS, begins_another, belongs, is_over
 from .handling import add_unparsed
 from .joining import EXTENDABLE, fitted, is_complete, join, read_whole
 from .lines import Line, classify, looks_important
+from .lost_header import is_row, read_headless
 from .reports import add_line
 from .streams import Held, Stream
 from .table_lines import match_row
@@ -66,6 +67,10 @@ class Assembler:
         self._cut_head = True
         for offset, line in enumerate(lines):
             self.feed(line, number + offset)
+        # What is whole does not wait for the marked line to go on: that one is no such head.
+        for one in list(self._streams.values()):
+            if one.held is not None and one.held.whole:
+                self._flush(one)
         self._cut_head = False
 
     def feed(self, raw: str, number: int) -> None:
@@ -150,7 +155,7 @@ class Assembler:
         if stream is None and line is None and wrapped.foreign:
             stream = next((s for (h, _), s in self._streams.items() if h == wrapped.host), None)
         if stream is None:
-            opens = line is not None and line.kind in (CUT_HEAD if self._cut_head else OPENERS)
+            opens = line is not None and self._opens(line)
             if not opens and not (line is None and "oom-kill" in wrapped.text):
                 return None
             if len(self._streams) >= MAX_STREAMS:
@@ -158,6 +163,12 @@ class Assembler:
             stream = self._streams[key] = Stream()
         self._last = stream
         return stream
+
+    def _opens(self, line: Line) -> bool:
+        """Tell whether a line may be an event's first."""
+        if self._cut_head and line.kind == "row":
+            return is_row(line.match[0])
+        return line.kind in (CUT_HEAD if self._cut_head else OPENERS)
 
     def _only_stream(self, wrapped: Wrapped) -> Stream | None:
         """Return the one open stream where a line lacks a part of the key."""
@@ -223,8 +234,7 @@ class Assembler:
     def _commit(self, stream: Stream, line: Line, wrapped: Wrapped, number: int) -> None:
         report = stream.report
         if report is None or begins_another(report, line):
-            opens = line.kind in (CUT_HEAD if self._cut_head else OPENERS)
-            if not opens:
+            if not self._opens(line):
                 self._pass_by()
                 return
             self._finish(stream)
@@ -262,6 +272,7 @@ class Assembler:
             if looks_important(text) and not is_over(report):
                 add_unparsed(report, text)
         stream.tail.clear()
+        read_headless(report)
         self._done.append(report)
 
 
