@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ...kernel.gfp import flag_names, may_use_cma
+from ...errors import InputError
+from ...kernel.gfp import flag_names, highest_zone, may_use_cma
+from ...kernel.release import parse_release
 from ...report import OomReport
 from ...report_memory import FreeBlocks
-from ...units import human
+from ...units import KIB, human
 from .cause import Cause
 from .figures import Figures, is_manual
 from .watermarks import Room, allowed_nodes, is_allowed, known_zones, room_of, zone_line
@@ -36,34 +38,72 @@ def _rooms(report: OomReport, figures: Figures) -> list[Room]:
 
 
 def _wrong_zone(
-    report: OomReport, _figures: Figures, rooms: list[Room], allowed: list[Room]
+    report: OomReport, figures: Figures, rooms: list[Room], allowed: list[Room]
 ) -> Cause | None:
     """All zones that may serve the request are short, and others are not."""
     roomy = [room for room in rooms if room not in allowed and room.is_roomy]
-    free = sum(room.zone.fields_kib["free"] for room in roomy)
+    unlisted = _unlisted_kib(report, figures)
+    free = sum(room.zone.fields_kib["free"] for room in roomy) + unlisted
     lacking = sum(room.zone.fields_kib.get("min", 0) for room in allowed)
     if not all(room.is_short for room in allowed) or free <= lacking:
         return None
     evidence = tuple(zone_line(room) for room in [*allowed[:3], *roomy[:3]])
-    if {room.zone.node for room in roomy} - {room.zone.node for room in allowed}:
-        evidence += (f"nodes allowed: {allowed_nodes(report)}",)
+    if unlisted > lacking:
+        listed = human((figures.counters["free"] * figures.page_size) - unlisted * KIB)
+        where = f"{figures.raw['free']} in all, {listed} of it in the zones that the report lists"
+        evidence += (f"{where}: {human(unlisted * KIB)} in others",)
+    elsewhere = {room.zone.node for room in roomy} - {room.zone.node for room in allowed}
+    if elsewhere or (unlisted > lacking and _leaves_out_nodes(report)):
+        nodes = allowed_nodes(report) or ",".join(sorted({str(r.zone.node) for r in allowed}))
+        evidence += (f"nodes allowed: {nodes}",)
         advice = "Memory lies free on other nodes: widen the cpuset or the memory policy."
         return Cause("the allowed nodes are full, others are not", evidence, advice)
+    advice = _which_zones(report, {room.zone.name for room in roomy})
+    return Cause("a low zone is exhausted, others are not", evidence, advice)
+
+
+_OF_NODES = ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY")
+_HIGHER_ZONES_LEFT_OUT = (6, 1)
+"""974f4367dd31 ("mm: reduce noise in show_mem for lowmem allocations")."""
+
+
+def _leaves_out_nodes(report: OomReport) -> bool:
+    """Tell whether what the dump leaves out are nodes: it can't be higher zones."""
+    mask = report.trigger.gfp_mask if report.trigger is not None else 0
+    if report.constraint in _OF_NODES or highest_zone(mask, report.release) == "Movable":
+        return True
+    try:
+        return parse_release(report.release or "").series < _HIGHER_ZONES_LEFT_OUT
+    except InputError:
+        return False
+
+
+def _unlisted_kib(report: OomReport, figures: Figures) -> int:
+    """Return what is free in zones that the dump leaves out, in kB.
+
+    They are those that the request could not use: of other nodes (2.6.39 and newer), and from
+    6.1 on higher zones. Source: show_free_areas() in mm/show_mem.c.
+    """
+    free = figures.counter("free")
+    zones = report.memory.zones if report.memory is not None else []
+    if free is None or not zones or any("free" not in zone.fields_kib for zone in zones):
+        return 0
+    listed = sum(zone.fields_kib["free"] for zone in zones)
+    return max(0, free * figures.page_size // KIB - listed)
+
+
+def _which_zones(report: OomReport, kinds: set[str]) -> str:
+    """Return what to do where zones of these kinds have room; none: they are not listed."""
     trigger = report.trigger
     mask = trigger.gfp_mask if trigger is not None else 0
     names = flag_names(mask, trigger.gfp_flags if trigger is not None else None, report.release)
     asked = "|".join(names or ()) or f"{mask:#x}"
-    kinds = {room.zone.name for room in roomy}
     advice = f"The request ({asked}) can't use the zones that have room: "
     if "HighMem" in kinds:
-        advice += "low memory is short, not memory. A 64-bit kernel, or less in low memory, helps."
-    elif kinds <= {"Movable", "Device"}:
-        advice += "what is free is for movable pages only. Less ZONE_MOVABLE (movablecore=, hot-plugged memory) helps."  # noqa: E501
-    else:
-        advice += (
-            "a device or its driver asks for memory at low addresses, of which there is little."
-        )
-    return Cause("a low zone is exhausted, others are not", evidence, advice)
+        return f"{advice}low memory is short, not memory. A 64-bit kernel, or less in low memory, helps."  # noqa: E501
+    if kinds <= {"Movable", "Device"}:
+        return f"{advice}what is free is for movable pages only. Less ZONE_MOVABLE (movablecore=, hot-plugged memory) helps."  # noqa: E501
+    return f"{advice}a device or its driver asks for memory at low addresses, of which there is little."  # noqa: E501
 
 
 def _cmas(
