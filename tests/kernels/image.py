@@ -43,7 +43,7 @@ def build(directory: Path, plan: str) -> Path:
     _copy_python(root)
     shutil.copy(HERE / "agent.py", root / "agent.py")
     (root / "plan.json").write_text(plan)
-    return _pack(root, directory / "initramfs")
+    return pack(root, directory / "initramfs")
 
 
 def compile_crowd(target: Path) -> None:
@@ -90,7 +90,8 @@ def _shared_libraries(path: Path) -> list[Path]:
     return [Path(found) for found in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
 
 
-def _pack(root: Path, image: Path) -> Path:
+def pack(root: Path, image: Path) -> Path:
+    """Write a directory as an initramfs and return its path."""
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     with image.open("wb") as file:
         command = ["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"]
