@@ -57,6 +57,18 @@ class ElfFacts(NamedTuple):
     """Only dynamic symbols are left: what is linked in can't be seen."""
 
 
+class UnitSetting(NamedTuple):
+    """What the files of a systemd unit say of its processes' oom_score_adj."""
+
+    unit: str
+    oom_score_adj: int | None
+    """None where neither the unit nor the manager's default sets it."""
+    file: str | None
+    """The file whose assignment counts."""
+    found: bool
+    """Whether there is a file of the unit at all."""
+
+
 class ProcessFiles(NamedTuple):
     """All that explain reads of one process beside its mappings."""
 
@@ -67,4 +79,6 @@ class ProcessFiles(NamedTuple):
     segments: tuple[SysvSegment, ...] = ()
     elves: tuple[ElfFacts, ...] | None = None
     """The program first, then its libraries; None where symbols could not be read."""
+    unit_setting: UnitSetting | None = None
+    """Of the unit that starts it; None where none does, or where another manager has it."""
     gaps: tuple[Gap, ...] = ()

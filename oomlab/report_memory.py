@@ -87,6 +87,10 @@ class MemoryState:
     free_highmem_kib: int | None = None
 
 
+UNLIMITED_KIB = 1 << 52
+"""Any printed limit above this is no limit: all kernels' own values lie above it."""
+
+
 class Usage(NamedTuple):
     """A memory cgroup's counter: kB in use, its limit, how often the limit was hit."""
 

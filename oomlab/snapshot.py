@@ -269,6 +269,14 @@ FITTED = "printed score"
 UNLIMITED_PAGES = (1 << 63) - 1
 """A limit that is off. The kernel's own value depends on its page size; all are this large."""
 
+MAX_PAGES = 1 << 52
+"""More than any machine addresses: larger sizes are refused as mistakes."""
+
+
+def is_unlimited(pages: int) -> bool:
+    """Tell whether a limit, or what is left of one, is no limit at all."""
+    return pages >= UNLIMITED_PAGES >> 1
+
 
 class Gap(NamedTuple):
     """Something that could not be read: what, why, and of which processes."""

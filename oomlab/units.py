@@ -19,6 +19,16 @@ def bytes_to_pages(size_bytes: int, page_size: int) -> int:
     return -(-size_bytes // page_size)
 
 
+def pages_to_bytes(pages: int | None, page_size: int) -> int | None:
+    """Return pages in bytes, unknown as unknown."""
+    return None if pages is None else pages * page_size
+
+
+def kib_to_bytes(kib: int | None) -> int | None:
+    """Return KiB in bytes, unknown as unknown."""
+    return None if kib is None else kib * KIB
+
+
 def human(size_bytes: int) -> str:
     """Return a size as ``ls -h`` shows it: powers of 1024, one decimal below ten.
 

@@ -310,14 +310,20 @@ def test_help_and_version(run_cli: Run) -> None:
     assert run_cli("whatif", "--columns", "help")[0] == 0
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    command = " ".join(PROGRAM)
-    found = subprocess.run(
-        ["sh", "-c", f"{command} rank --all --format json | head -1"],
-        capture_output=True,
-        text=True,
-    )
-    assert (found.stdout, found.stderr) == ("{\n", "")
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("rank --all --format json", 0),
+        ("rank", 0),
+        ("watch -i 100ms", 0),
+        ("watch -i 100ms --until 'headroom<1'", 1),
+    ],
+)
+def test_a_reader_that_leaves_early_is_no_error(arguments: str, status: int) -> None:
+    script = f"{' '.join(PROGRAM)} {arguments} | head -1; echo ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert found.stdout.splitlines()[1:] == [str(status)]
+    assert found.stderr == ""
 
 
 def test_closed_streams_are_no_error() -> None:

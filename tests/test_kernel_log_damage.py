@@ -132,3 +132,10 @@ def test_events_of_ever_new_hosts_are_held_within_bounds():
     found = read(b"".join(lines))
     assert time.process_time() - begun < 5
     assert [v.pid for r in found for v in r.victims] == list(range(5000))
+
+
+def test_a_time_of_any_number_of_digits_is_no_time():
+    """A float holds no microseconds of 400 digits; the console's sequence number may be as long."""
+    text = "init invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0"
+    lines = [f"4,1,5,-;{text}", f"4,2,{'9' * 400},-;Mem-Info:", f"4,{'9' * 400},7,-;Mem-Info:"]
+    assert [report.line for report in read("\n".join(lines).encode())] == [1]

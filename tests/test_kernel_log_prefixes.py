@@ -351,6 +351,18 @@ def test_lines_of_other_programs_are_kept_aside():
     assert all("not-a-kernel-line" in line for line in found.unparsed)
 
 
+@pytest.mark.parametrize("form", ["syslog", "syslog priority", "rsyslog iso", "journal short-iso"])
+@pytest.mark.parametrize("odd", ["last message repeated 2 times", "-- MARK --", "ker\xeeel: x"])
+def test_a_line_that_lacks_its_program_spoils_no_other(form, odd):
+    lines = FORMS[form](one_event("6.12", "sysrq-3")).splitlines(keepends=True)
+    head = lines[9].partition(b" db1 ")[0].decode() or lines[9].partition(b" db1")[0].decode()
+    lines.insert(9, f"{head} db1 {odd}\n".encode("latin-1"))
+    (with_odd,) = read(b"".join(lines))
+    del lines[9]
+    (without,) = read(b"".join(lines))
+    assert told(with_odd) == told(without)
+
+
 def test_memory_info_joined_by_rsyslog():
     log = one_event("6.12", "sysrq-3")
     lines = log.decode().splitlines()

@@ -73,9 +73,33 @@ class KindTotal(NamedTuple):
     pss: int | None
     private_dirty: int | None
     swap: int | None
+    anon_huge: int | None
+    """This and the next two: the part of ``rss`` in transparent huge pages."""
+    shmem_huge: int | None
+    file_huge: int | None
+    shared_hugetlb: int | None
+    """hugetlb pages are beside ``rss``, not in it."""
+    private_hugetlb: int | None
+    locked: int | None
+    """The part of ``pss`` that mlock(2) holds in memory."""
+
+    @property
+    def huge(self) -> int | None:
+        """The part of ``rss`` in transparent huge pages; None where no kind of them is told."""
+        return _known_sum(self.anon_huge, self.shmem_huge, self.file_huge)
+
+    @property
+    def hugetlb(self) -> int | None:
+        """Memory in hugetlb pages."""
+        return _known_sum(self.shared_hugetlb, self.private_hugetlb)
 
 
-_SUMMED = ("rss", "pss", "private_dirty", "swap")
+def _known_sum(*values: int | None) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+_SUMMED = KindTotal._fields[3:]
 
 
 def by_kind(space: AddressSpace, kinds: Sequence[Kind] | None = None) -> tuple[KindTotal, ...]:

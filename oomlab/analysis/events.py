@@ -102,7 +102,7 @@ def _missing(report: OomReport) -> list[str]:
     return found
 
 
-_TELLING_KIB = 16 * 1024
+_TELLING_KIB = 16 * KIB
 
 
 def _doubts(report: OomReport, page_size: int) -> list[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..kernel.scope import is_inside
 from ..kernel.sharing import likely_share_mm
-from ..snapshot import Memcg, Snapshot, Task
+from ..snapshot import MAX_PAGES, Memcg, Snapshot, Task
 from .cgroups import charged_path
 
 _STAT_BATCH = 64
@@ -155,8 +155,7 @@ def _shared_with(snapshot: Snapshot, family: Sequence[Task], relatives: Sequence
     """
     if not relatives:
         return 0
-    endless = 1 << 52
-    bounds = [endless]
+    bounds = [MAX_PAGES]
     slack = _STAT_BATCH * (snapshot.machine.cpus or 8192)
     for memcg in snapshot.memcgs or ():
         if memcg.anon_pages is None or memcg.hierarchical is False:

@@ -75,6 +75,8 @@ def killing_frees(
         Part("page cache of files", stays, stays, "not freed, but reclaimable once clean"),
     ]
     kept += [_kept(kind, found) for kind, found in kept_shmem.items()]
+    pool = sum(hugetlb_bytes(one) for one in space.mappings or ())
+    kept.append(Part("hugetlb pages", pool, pool, "they go back to their pool, for nobody else"))
     swap = _swap(space.mappings or ())
     return Freeing(tuple(freed), tuple(part for part in kept if part.high), swap)
 
@@ -90,6 +92,12 @@ _KEPT = {
 def _kept(kind: Kind, found: _Sum) -> Part:
     unseen = "if somebody unseen holds it too"
     return found.part(kind.value, _KEPT[kind] if found.low else unseen)
+
+
+def hugetlb_bytes(one: Mapping) -> int:
+    """Return what a mapping has of hugetlb pages, which are no part of its RSS."""
+    sizes = one.sizes or SmapsSizes()
+    return (sizes.shared_hugetlb or 0) + (sizes.private_hugetlb or 0)
 
 
 class _Sum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..kernel.adjust import oom_score_adj_of
+from ..process import UnitSetting
 from ..snapshot import Snapshot, Task
 from .cgroups import cgroup_of, name_of
 from .owners import service_of
@@ -42,12 +43,35 @@ def origin_of(snapshot: Snapshot, task: Task) -> Origin:
     return Origin(value, tuple(same), above, service_of(place), container)
 
 
-def origin_text(origin: Origin) -> str:
+def system_unit_of(task: Task) -> str | None:
+    """Return the unit of the system's manager that starts a task; None for a user's manager."""
+    place = place_of(cgroup_of(task) or "/")
+    unit = service_of(place)
+    return None if place.uid is not None and unit != f"user@{place.uid}.service" else unit
+
+
+def unit_text(setting: UnitSetting) -> str:
+    """Return what the files of its unit say where that is not what the process has."""
+    unit = f"its unit {setting.unit}"
+    if setting.oom_score_adj is not None:
+        return (
+            f"{unit} has {setting.oom_score_adj} ({setting.file}): this process was given another "
+            "value, or the file was changed since"
+        )
+    if setting.found:
+        return f"{unit} has no OOMScoreAdjust="
+    ask = f"systemctl show -p OOMScoreAdjust {setting.unit}"
+    return f"it runs in systemd unit {setting.unit}, of which no file is here ({ask})"
+
+
+def origin_text(origin: Origin, setting: UnitSetting | None = None) -> str:
     """Return who set oom_score_adj; what is inferred is said to be so."""
     value = origin.oom_score_adj
     if value is None:
         return "its oom_score_adj could not be read"
     text = f"oom_score_adj is {value}"
+    if setting is not None and setting.oom_score_adj == value:
+        return f"{text}, set by unit {setting.unit} ({setting.file})"
     if origin.same:
         first = origin.same[-1]
         text += f", as its parent {_named(origin.same[0])} has"

@@ -14,7 +14,7 @@ from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.scope import Members, Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.selection import Score, in_order_of_choice, scorer
-from ..snapshot import UNLIMITED_PAGES, Snapshot, Task
+from ..snapshot import MAX_PAGES, UNLIMITED_PAGES, Snapshot, Task
 from .cgroups import described
 
 
@@ -100,7 +100,7 @@ class Ranking:
         beyond = 1
         while not reaches(beyond):
             beyond *= 2
-            if beyond > 1 << 52:
+            if beyond > MAX_PAGES:
                 return None
         return bisect_left(range(beyond), True, key=reaches)
 

@@ -14,12 +14,8 @@ from typing import Any
 from ..errors import InputError, UnknownTaskError
 from ..kernel.adjust import OOM_ADJUST_MAX, OOM_DISABLE, to_oom_score_adj
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
-from ..snapshot import Snapshot, Task
+from ..snapshot import MAX_PAGES, Snapshot, Task
 from ..units import bytes_to_pages
-
-MAX_PAGES = 1 << 52
-"""More than any machine addresses: larger sizes are refused as mistakes."""
-
 
 _PID = re.compile("[0-9]{1,18}")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..kernel.scope import parent_of
-from ..snapshot import UNLIMITED_PAGES, Memcg, Snapshot, Task
-from .whatif import MAX_PAGES, find_task
+from ..snapshot import MAX_PAGES, UNLIMITED_PAGES, Memcg, Snapshot, Task
+from .whatif import find_task
 
 
 def set_limit(snapshot: Snapshot, *, path: str, limit_bytes: int | None) -> Snapshot:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import click
 import typer
@@ -43,8 +43,19 @@ COMMANDS = {
 """Each command is the function of that name in the module of that name; its first line."""
 
 
+class _OutputClosedError(Exception):
+    """Whoever reads the output has what he wanted."""
+
+
 class _Commands(typer.core.TyperGroup):
     """Imports a command when it is called: starting must not take longer with each new one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. click would make a closed pipe an exit status of 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _OutputClosedError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -115,9 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader has what it wanted; keep the interpreter from complaining at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, _OutputClosedError):
+        from .terminal import drop_output
+
+        drop_output()
         return _EXIT_BROKEN_PIPE
     except OomlabError as error:
         return _fail(str(error), getattr(error, "choices", ()))

@@ -20,6 +20,11 @@ def is_smart() -> bool:
     return os.environ.get("TERM", "dumb") != "dumb"
 
 
+def drop_output() -> None:
+    """Throw away what is still to be written: whoever read it has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Redrawn:
     """Draws each text over the one before, in a single write."""
 

@@ -65,6 +65,7 @@ def watch(
     """
     from ..analysis.growth.watching import Watch
     from ..units import parse_duration
+    from .terminal import drop_output
     from .until import parse_condition
     from .watching import Live, Printer, Replay, views_of
 
@@ -87,9 +88,14 @@ def watch(
         )
         samples = live.samples(watched, pause) if source is None else replay.samples()
         printer = stack.enter_context(Printer(form, live=source is None, evidence=bool(selected)))
-        for view in views_of(samples, watched, selected, count):
-            printer.show(view)
-            met = any(condition(view) for condition in conditions)
-            if met:
-                break
+        try:
+            for view in views_of(samples, watched, selected, count):
+                printer.show(view)
+                met = any(condition(view) for condition in conditions)
+                if met:
+                    break
+        except BrokenPipeError:
+            if not conditions:
+                raise
+            drop_output()  # the reader has left before a condition was met
     return _CONDITION_NOT_MET if conditions and not met else 0

@@ -9,11 +9,11 @@ from ..analysis.cascade import Cascade, Kill
 from ..analysis.freed import Freed
 from ..analysis.ranking import cautions
 from ..snapshot import Task
-from ..units import human
+from ..units import human, pages_to_bytes
 from .documents import gap_entries, kernel_entry, scope_entry
 from .escape import printable
 from .ranking import named, occasion, rules_line
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 SCHEMA = "oomlab.cascade/1"
 
@@ -26,8 +26,7 @@ class KillRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        page = self.cascade.ranking.snapshot.machine.page_size
-        return None if pages is None else pages * page
+        return pages_to_bytes(pages, self.cascade.ranking.snapshot.machine.page_size)
 
 
 def kill_rows(cascade: Cascade) -> list[KillRow]:
@@ -119,8 +118,7 @@ def _ending(cascade: Cascade) -> list[str]:
 
 
 def _size(cascade: Cascade, pages: int | None) -> str:
-    page = cascade.ranking.snapshot.machine.page_size
-    return "?" if pages is None else human(pages * page)
+    return shown_size(pages_to_bytes(pages, cascade.ranking.snapshot.machine.page_size))
 
 
 def _freed_text(cascade: Cascade, freed: Freed) -> str:

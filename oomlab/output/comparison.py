@@ -10,7 +10,7 @@ from ..analysis.cgroups import described
 from ..analysis.children import NO_CHILDREN
 from ..analysis.choice import choose
 from ..analysis.ranking import Ranking, cautions
-from ..snapshot import UNLIMITED_PAGES
+from ..snapshot import is_unlimited
 from ..units import human
 from .change_columns import ChangeRow, rank_of
 from .documents import gap_entries, kernel_entry, scope_entry, task_entry
@@ -55,8 +55,7 @@ def comparison_table(
 
 def _total(ranking: Ranking) -> str:
     pages = ranking.scope.totalpages
-    unlimited = pages >= UNLIMITED_PAGES >> 1
-    return "no limit" if unlimited else human(pages * ranking.snapshot.machine.page_size)
+    return "no limit" if is_unlimited(pages) else human(pages * ranking.snapshot.machine.page_size)
 
 
 def answer(before: Ranking, after: Ranking) -> str:

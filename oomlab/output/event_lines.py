@@ -9,8 +9,8 @@ from ..analysis.events import Event
 from ..kernel.gfp import flag_names
 from ..kernel.selection import Score
 from ..report import OomReport, Victim
-from ..units import KIB, duration, human
-from .report import size_kib, victim_rss_kib, where
+from ..units import KIB, duration, human, kib_to_bytes
+from .report import victim_rss_kib, where
 
 _VICTIMS = 20
 
@@ -35,7 +35,7 @@ def killed(event: Event) -> list[str]:
 
 def _memory(victim: Victim) -> str:
     parts = [
-        f"{name} {size_kib(kib)}"
+        f"{name} {human(kib * KIB)}"
         for name, kib in (
             ("anonymous", victim.rss_anon_kib),
             ("files", victim.rss_file_kib),
@@ -188,12 +188,9 @@ def memory(event: Event) -> str | None:
         if pages is not None
     ]
     if state.swap_total_kib is not None:
-        free = (
-            "" if state.swap_free_kib is None else f", {size_kib(state.swap_free_kib)} of it free"
-        )
-        parts.append(
-            f"swap {size_kib(state.swap_total_kib)}{free}" if state.swap_total_kib else "no swap"
-        )
+        total, left = state.swap_total_kib * KIB, kib_to_bytes(state.swap_free_kib)
+        free = "" if left is None else f", {human(left)} of it free"
+        parts.append(f"swap {human(total)}{free}" if total else "no swap")
     held = sum(row.rss_pages or 0 for row in event.report.tasks)
     if held:
         parts.append(f"the RSS of all processes adds up to {human(held * page)}")

@@ -6,7 +6,7 @@ from ..analysis.allocator import unknown_reason
 from ..analysis.composition import Share
 from ..analysis.explain import Explanation
 from ..analysis.faults import fault_meaning
-from ..analysis.origin import origin_text
+from ..analysis.origin import origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
 from .bars import bar
@@ -166,8 +166,13 @@ def _scopes(one: Explanation, screen: Screen) -> str:
 
 def _settings(one: Explanation, screen: Screen) -> str:
     origin, lines = one.origin, []
-    lines.append(f"Settings: {origin_text(one.origin)}.")
-    if origin.unit:
+    setting = one.files.unit_setting if one.files else None
+    lines.append(f"Settings: {origin_text(origin, setting)}.")
+    if setting is not None:
+        if setting.oom_score_adj is None or setting.oom_score_adj != origin.oom_score_adj:
+            text = unit_text(setting)
+            lines.append(f"{text[0].upper()}{text[1:]}.")
+    elif origin.unit:
         ask = f"systemctl show -p OOMScoreAdjust {origin.unit}"
         lines.append(f"It runs in systemd unit {origin.unit}, which may set it too ({ask}).")
     if origin.container:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..analysis.cgroups import cgroup_of
-from ..analysis.composition import largest, total
+from ..analysis.composition import KindTotal, largest, total
 from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..mappings import SmapsSizes
 from ..snapshot import Task
+from ..units import pages_to_bytes
 from .documents import gap_entries, kernel_entry, scope_entry
 from .rank_rows import ranking_rows
 from .standing import standing_document, standing_rows
@@ -35,11 +36,7 @@ def explain_document(one: Explanation, count: int) -> dict[str, Any]:
             {
                 "kind": k.kind.name.lower(),
                 "mappings": k.mappings,
-                "size_bytes": k.size,
-                "rss_bytes": k.rss,
-                "pss_bytes": k.pss,
-                "private_dirty_bytes": k.private_dirty,
-                "swap_bytes": k.swap,
+                **{f"{name}_bytes": getattr(k, name) for name in KindTotal._fields[2:]},
             }
             for k in one.totals
         ]
@@ -62,7 +59,7 @@ def explain_document(one: Explanation, count: int) -> dict[str, Any]:
 
 
 def _bytes(one: Explanation, pages: int | None) -> int | None:
-    return None if pages is None else pages * one.page_size
+    return pages_to_bytes(pages, one.page_size)
 
 
 def _shares(one: Explanation) -> list[dict[str, Any]] | None:
@@ -140,6 +137,7 @@ def _scopes(one: Explanation) -> Any:
 
 def _setting(one: Explanation) -> dict[str, Any]:
     origin = one.origin
+    setting = one.files.unit_setting if one.files else None
 
     def named(task: Task | None) -> dict[str, Any] | None:
         return None if task is None else {"pid": task.pid, "comm": task.comm}
@@ -149,6 +147,7 @@ def _setting(one: Explanation) -> dict[str, Any]:
         "same_as": [named(task) for task in origin.same],
         "differs_from": named(origin.above),
         "unit": origin.unit,
+        "unit_setting": setting._asdict() if setting is not None else None,
         "container": origin.container,
         "cgroup": cgroup_of(one.task),
     }

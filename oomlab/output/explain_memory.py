@@ -10,10 +10,9 @@ from ..analysis.explain import Explanation
 from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
-from ..units import human, human_range
-from .rank_rows import size
+from ..units import human, human_range, pages_to_bytes
 from .render import Screen, render_table
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 
 def lines_text(screen: Screen, *sentences: str) -> str:
@@ -39,7 +38,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="rss_bytes",
         help="in memory",
         value=lambda k: k.rss,
-        show=lambda k: size(k.rss),
+        show=lambda k: shown_size(k.rss),
     ),
     Column(
         name="pss",
@@ -47,7 +46,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="pss_bytes",
         help="shared pages divided by their users",
         value=lambda k: k.pss,
-        show=lambda k: size(k.pss),
+        show=lambda k: shown_size(k.pss),
     ),
     Column(
         name="private_dirty",
@@ -55,7 +54,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="private_dirty_bytes",
         help="written, and mapped nowhere else",
         value=lambda k: k.private_dirty,
-        show=lambda k: size(k.private_dirty),
+        show=lambda k: shown_size(k.private_dirty),
     ),
     Column(
         name="swap",
@@ -63,7 +62,34 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         key="swap_bytes",
         help="swapped out",
         value=lambda k: k.swap,
-        show=lambda k: size(k.swap),
+        show=lambda k: shown_size(k.swap),
+    ),
+    Column(
+        name="huge",
+        header="HUGE",
+        key="huge_bytes",
+        help="the part of RSS in transparent huge pages",
+        value=lambda k: k.huge,
+        show=lambda k: shown_size(k.huge),
+        keep=2,
+    ),
+    Column(
+        name="hugetlb",
+        header="HUGETLB",
+        key="hugetlb_bytes",
+        help="in hugetlb pages, which are beside RSS",
+        value=lambda k: k.hugetlb,
+        show=lambda k: shown_size(k.hugetlb),
+        keep=2,
+    ),
+    Column(
+        name="locked",
+        header="LOCKED",
+        key="locked_bytes",
+        help="the part of PSS that mlock(2) holds in memory",
+        value=lambda k: k.locked,
+        show=lambda k: shown_size(k.locked),
+        keep=2,
     ),
     Column(
         name="meaning",
@@ -77,9 +103,19 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
 )
 
 
-def kinds_table(one: Explanation) -> Table[KindTotal]:
-    """Return the table of mappings by kind."""
-    return Table(columns=KIND_COLUMNS, rows=one.totals, heading=("Its memory by kind of mapping:",))
+_ONLY_WHERE_USED = ("huge", "hugetlb", "locked")
+
+
+def kinds_table(one: Explanation, *, used_only: bool = False) -> Table[KindTotal]:
+    """Return the table of mappings by kind; ``used_only`` leaves out what is 0 in all of them."""
+    columns = [
+        column
+        for column in KIND_COLUMNS
+        if not used_only
+        or column.name not in _ONLY_WHERE_USED
+        or any(column.value(kind) for kind in one.totals)
+    ]
+    return Table(columns=columns, rows=one.totals, heading=("Its memory by kind of mapping:",))
 
 
 def kinds_text(one: Explanation, screen: Screen) -> str:
@@ -95,7 +131,7 @@ def kinds_text(one: Explanation, screen: Screen) -> str:
             else "it maps nothing"
         )
         return lines_text(screen, f"No memory by kind: {why}.")
-    return render_table(kinds_table(one), screen) + lines_text(screen, *_sums(one))
+    return render_table(kinds_table(one, used_only=True), screen) + lines_text(screen, *_sums(one))
 
 
 def _sums(one: Explanation) -> Iterator[str]:
@@ -106,24 +142,22 @@ def _sums(one: Explanation) -> Iterator[str]:
         yield "smaps could not be read: address space only."
         return
     rss, pss = total(space, "rss") or 0, total(space, "pss")
-    counted = None if one.task.rss_pages is None else one.task.rss_pages * one.page_size
-    same = "as VmRSS says" if counted == rss else f"VmRSS says {size(counted)}"
-    yield f"Together {human(rss)} RSS ({same}), {size(pss)} PSS."
+    counted = pages_to_bytes(one.task.rss_pages, one.page_size)
+    same = "as VmRSS says" if counted == rss else f"VmRSS says {shown_size(counted)}"
+    hugetlb = sum(kind.hugetlb or 0 for kind in one.totals)
+    beside = f"; beside it {human(hugetlb)} in hugetlb pages" if hugetlb else ""
+    yield f"Together {human(rss)} RSS ({same}), {shown_size(pss)} PSS{beside}."
     parts = {
         "locked in memory": total(space, "locked"),
-        "in transparent huge pages": _huge(one),
+        "anonymous in transparent huge pages": total(space, "anon_huge"),
+        "shmem in transparent huge pages": total(space, "shmem_huge"),
+        "file pages in transparent huge pages": total(space, "file_huge"),
         "given back with MADV_FREE but not yet taken": total(space, "lazyfree"),
         "merged by KSM or shared since fork": _shared_anon(one),
     }
     said = [f"{human(value)} {name}" for name, value in parts.items() if value]
     if said:
         yield f"Of that: {', '.join(said)}."
-
-
-def _huge(one: Explanation) -> int:
-    assert one.space is not None
-    names = ("anon_huge", "shmem_huge", "file_huge")
-    return sum(total(one.space, name) or 0 for name in names)
 
 
 def _shared_anon(one: Explanation) -> int:
@@ -180,7 +214,7 @@ _LARGEST: tuple[Column[_Entry], ...] = (
     ),
     Column(
         name="rss", header="RSS", help="", value=lambda e: e[0].sizes.rss if e[0].sizes else None,
-        show=lambda e: size(e[0].sizes.rss if e[0].sizes else None),
+        show=lambda e: shown_size(e[0].sizes.rss if e[0].sizes else None),
     ),
     Column(name="kind", header="KIND", help="", value=lambda e: e[1].value, left=True),
     Column(

@@ -6,13 +6,9 @@ from ..analysis.heap import SizeClass, histogram
 from ..glibc.heap import ArenaView, LargeHole, StretchView, Survey
 from ..units import human
 from .render import Screen, render_table
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 _LEAST_HOLE = 64 << 10
-
-
-def _size(value: int | None) -> str:
-    return "?" if value is None else human(value)
 
 
 ARENA_COLUMNS: list[Column[ArenaView]] = [
@@ -33,7 +29,7 @@ ARENA_COLUMNS: list[Column[ArenaView]] = [
         help="arena of mallinfo2: taken from the system",
         key="arena",
         value=lambda a: a.info.arena if a.info else None,
-        show=lambda a: _size(a.info.arena if a.info else None),
+        show=lambda a: shown_size(a.info.arena if a.info else None),
     ),
     Column(
         name="used",
@@ -41,7 +37,7 @@ ARENA_COLUMNS: list[Column[ArenaView]] = [
         help="uordblks of mallinfo2",
         key="uordblks",
         value=lambda a: a.info.uordblks if a.info else None,
-        show=lambda a: _size(a.info.uordblks if a.info else None),
+        show=lambda a: shown_size(a.info.uordblks if a.info else None),
     ),
     Column(
         name="free",
@@ -49,7 +45,7 @@ ARENA_COLUMNS: list[Column[ArenaView]] = [
         help="fordblks of mallinfo2",
         key="fordblks",
         value=lambda a: a.info.fordblks if a.info else None,
-        show=lambda a: _size(a.info.fordblks if a.info else None),
+        show=lambda a: shown_size(a.info.fordblks if a.info else None),
     ),
     Column(
         name="ordblks",
@@ -65,7 +61,7 @@ ARENA_COLUMNS: list[Column[ArenaView]] = [
         help="fsmblks of mallinfo2",
         key="fsmblks",
         value=lambda a: a.info.fsmblks if a.info else None,
-        show=lambda a: _size(a.info.fsmblks if a.info else None),
+        show=lambda a: shown_size(a.info.fsmblks if a.info else None),
         keep=2,
     ),
     Column(
@@ -91,7 +87,7 @@ ARENA_COLUMNS: list[Column[ArenaView]] = [
         help="of all its memory",
         key="resident_bytes",
         value=lambda a: a.resident.arena if a.resident else None,
-        show=lambda a: _size(a.resident.arena if a.resident else None),
+        show=lambda a: shown_size(a.resident.arena if a.resident else None),
     ),
 ]
 

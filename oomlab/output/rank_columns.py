@@ -17,10 +17,9 @@ from .rank_rows import (
     shown_needs,
     shown_oom_score,
     shown_place,
-    size,
     user_of,
 )
-from .tables import Column
+from .tables import Column, shown_size
 
 
 def _sized(name: str, header: str, text: str, keep: int, pages: Any) -> Column[RankRow]:
@@ -30,7 +29,7 @@ def _sized(name: str, header: str, text: str, keep: int, pages: Any) -> Column[R
         help=text,
         key=f"{name}_bytes",
         value=lambda row: row.bytes_of(pages(row)),
-        show=lambda row: size(row.bytes_of(pages(row))),
+        show=lambda row: shown_size(row.bytes_of(pages(row))),
         keep=keep,
     )
 
@@ -67,7 +66,7 @@ COLUMNS: tuple[Column[RankRow], ...] = (
         help="page tables",
         key="pagetable_bytes",
         value=lambda row: row.task.pagetable_bytes,
-        show=lambda row: size(row.task.pagetable_bytes),
+        show=lambda row: shown_size(row.task.pagetable_bytes),
         keep=1,
     ),
     Column(

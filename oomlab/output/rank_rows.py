@@ -9,7 +9,8 @@ from ..analysis.ranking import Ranking
 from ..kernel.selection import Score
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Task
-from ..units import human
+from ..units import human, pages_to_bytes
+from .tables import shown_size
 
 
 class RankRow(NamedTuple):
@@ -27,7 +28,7 @@ class RankRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.ranking.snapshot.machine.page_size
+        return pages_to_bytes(pages, self.ranking.snapshot.machine.page_size)
 
     def in_pages(self) -> bool:
         """Tell whether badness is in pages; before 3.5 it is in thousandths."""
@@ -44,11 +45,6 @@ def ranking_rows(
         RankRow(ranking, score, place, held.get(score.task.pid, NO_CHILDREN))
         for place, score in enumerate(shown, 1)
     ]
-
-
-def size(size_bytes: int | None) -> str:
-    """Return a human size, unknown as a question mark."""
-    return "?" if size_bytes is None else human(size_bytes)
 
 
 def shown_place(row: RankRow) -> str:
@@ -75,7 +71,7 @@ def shown_badness(row: RankRow) -> str:
 def _amount(row: RankRow, points: int | None) -> str:
     if points is None or not row.in_pages():
         return "?" if points is None else str(points)
-    return size(row.bytes_of(points))
+    return shown_size(row.bytes_of(points))
 
 
 def shown_oom_score(row: RankRow) -> str:
@@ -140,7 +136,7 @@ def command_of(row: RankRow) -> str:
 def shown_children(row: RankRow) -> str:
     """Return how many children, and what they hold."""
     held = row.children
-    return "" if not held.number else f"{held.number} ({size(row.bytes_of(held.pages))})"
+    return "" if not held.number else f"{held.number} ({shown_size(row.bytes_of(held.pages))})"
 
 
 def rss_pages(row: RankRow) -> int | None:

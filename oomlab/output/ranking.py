@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..analysis.cgroups import described
 from ..analysis.choice import choose, dies_alone
 from ..analysis.ranking import Ranking, cautions
-from ..snapshot import UNLIMITED_PAGES, Task
+from ..snapshot import Task, is_unlimited
 from ..units import human
 from .escape import printable
 from .rank_rows import RankRow
@@ -96,7 +96,7 @@ def rules_line(ranking: Ranking) -> str:
     machine, scope, era = ranking.snapshot.machine, ranking.scope, ranking.era
     release = machine.release or "unknown release"
     pages = f"totalpages {scope.totalpages} = {human(scope.totalpages * machine.page_size)}"
-    if scope.totalpages >= UNLIMITED_PAGES >> 1:
+    if is_unlimited(scope.totalpages):
         pages = "totalpages without a limit"
     if scope.memcg is not None:
         pages += f" for {described(ranking.snapshot, scope.memcg)}"

@@ -7,13 +7,8 @@ from collections.abc import Sequence
 
 from ..analysis.events import Event
 from ..report import OomReport, Victim
-from ..units import KIB, human
-from .tables import Column, Table
-
-
-def size_kib(kib: int | None) -> str:
-    """Return kB as a human size, unknown as a question mark."""
-    return "?" if kib is None else human(kib * KIB)
+from ..units import kib_to_bytes
+from .tables import Column, Table, shown_size
 
 
 def when(report: OomReport) -> str:
@@ -66,8 +61,7 @@ def _victim_name(event: Event) -> str:
 
 def _victim_bytes(event: Event) -> int | None:
     victim = _victim(event)
-    kib = None if victim is None else victim_rss_kib(victim)
-    return None if kib is None else kib * KIB
+    return None if victim is None else kib_to_bytes(victim_rss_kib(victim))
 
 
 def _model(event: Event) -> str:
@@ -141,7 +135,7 @@ COLUMNS: tuple[Column[Event], ...] = (
         help="its memory when it was killed",
         key="rss_bytes",
         value=_victim_bytes,
-        show=lambda e: size_kib(None if (b := _victim_bytes(e)) is None else b // KIB),
+        show=lambda e: shown_size(_victim_bytes(e)),
         keep=7,
     ),
     Column(

@@ -11,7 +11,7 @@ from ..analysis.distribution import distribution_of
 from ..analysis.events import Event
 from ..kernel.gfp import flag_names
 from ..report import OomReport, TaskRow, Victim
-from ..units import KIB
+from ..units import kib_to_bytes, pages_to_bytes
 from .report_memory import memory_entry
 
 SCHEMA = "oomlab.report/1"
@@ -115,20 +115,16 @@ def _trigger_entry(report: OomReport) -> dict[str, Any] | None:
     }
 
 
-def _bytes(kib: int | None) -> int | None:
-    return None if kib is None else kib * KIB
-
-
 def _victim_entry(victim: Victim) -> dict[str, Any]:
     return {
         "pid": victim.pid,
         "comm": victim.comm,
         "uid": victim.uid,
-        "total_vm_bytes": _bytes(victim.total_vm_kib),
-        "rss_anon_bytes": _bytes(victim.rss_anon_kib),
-        "rss_file_bytes": _bytes(victim.rss_file_kib),
-        "rss_shmem_bytes": _bytes(victim.rss_shmem_kib),
-        "pagetable_bytes": _bytes(victim.pagetable_kib),
+        "total_vm_bytes": kib_to_bytes(victim.total_vm_kib),
+        "rss_anon_bytes": kib_to_bytes(victim.rss_anon_kib),
+        "rss_file_bytes": kib_to_bytes(victim.rss_file_kib),
+        "rss_shmem_bytes": kib_to_bytes(victim.rss_shmem_kib),
+        "pagetable_bytes": kib_to_bytes(victim.pagetable_kib),
         "oom_score_adj": victim.oom_score_adj,
         "printed_score": victim.printed_score,
         "reaped": victim.reaped,
@@ -155,7 +151,7 @@ def _predicted_entry(event: Event) -> dict[str, Any]:
 
 def _task_entry(row: TaskRow, page_size: int) -> dict[str, Any]:
     def size(pages: int | None) -> int | None:
-        return None if pages is None else pages * page_size
+        return pages_to_bytes(pages, page_size)
 
     tables = row.pagetable_bytes if row.pagetable_bytes is not None else size(row.table_pages)
     return {

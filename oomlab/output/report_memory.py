@@ -6,7 +6,7 @@ from typing import Any
 
 from ..report import OomReport
 from ..report_memory import MemcgState, MemoryState, Zone
-from ..units import KIB
+from ..units import KIB, kib_to_bytes
 
 _COUNTS = frozenset({"pages_scanned"})
 """Fields of zones and nodes that are counts, not sizes."""
@@ -41,10 +41,10 @@ def _machine_entry(memory: MemoryState, size: int) -> dict[str, Any]:
             for pool in memory.hugepages
         ],
         "pages": memory.counts_pages,
-        "free_bytes": _bytes(memory.free_kib),
-        "free_highmem_bytes": _bytes(memory.free_highmem_kib),
-        "swap_free_bytes": _bytes(memory.swap_free_kib),
-        "swap_total_bytes": _bytes(memory.swap_total_kib),
+        "free_bytes": kib_to_bytes(memory.free_kib),
+        "free_highmem_bytes": kib_to_bytes(memory.free_highmem_kib),
+        "swap_free_bytes": kib_to_bytes(memory.swap_free_kib),
+        "swap_total_bytes": kib_to_bytes(memory.swap_total_kib),
         "swap_cache": memory.swap_cache,
         "slabs": [
             {"name": s.name, "used_bytes": s.used_kib * KIB, "total_bytes": s.total_kib * KIB}
@@ -70,8 +70,8 @@ def _memcg_entry(memcg: MemcgState) -> dict[str, Any]:
             for name, u in memcg.usage.items()
         },
         "stats": memcg.stats,
-        "min_protection_bytes": _bytes(memcg.min_protection_kib),
-        "low_protection_bytes": _bytes(memcg.low_protection_kib),
+        "min_protection_bytes": kib_to_bytes(memcg.min_protection_kib),
+        "low_protection_bytes": kib_to_bytes(memcg.low_protection_kib),
     }
 
 
@@ -88,15 +88,11 @@ def _zone_entry(zone: Zone, page_size: int) -> dict[str, Any]:
         else [
             {"count": b.number, "size_bytes": b.size_kib * KIB, "types": b.types} for b in blocks
         ],
-        "free_blocks_bytes": _bytes(zone.free_total_kib),
+        "free_blocks_bytes": kib_to_bytes(zone.free_total_kib),
         "largest_free_block_bytes": None
         if blocks is None
         else max((b.size_kib for b in blocks if b.number), default=0) * KIB,
     }
-
-
-def _bytes(kib: int | None) -> int | None:
-    return None if kib is None else kib * KIB
 
 
 def _bytes_of(fields: dict[str, int]) -> dict[str, int]:

@@ -9,13 +9,10 @@ from ..analysis.cgroups import described
 from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
-from ..snapshot import UNLIMITED_PAGES, Snapshot
-from ..units import human
+from ..snapshot import Snapshot, is_unlimited
+from ..units import pages_to_bytes
 from .ranking import named
-from .tables import Column
-
-_ENDLESS = UNLIMITED_PAGES >> 1
-"""What is left of no limit."""
+from .tables import Column, shown_size
 
 
 class ScopeRow(NamedTuple):
@@ -26,17 +23,17 @@ class ScopeRow(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.snapshot.machine.page_size
+        return pages_to_bytes(pages, self.snapshot.machine.page_size)
 
     def limit_of(self, pages: int | None) -> int | None:
         """Return a limit in bytes; None where there is none, too."""
-        return None if pages is None or pages >= _ENDLESS else self.bytes_of(pages)
+        return None if pages is None or is_unlimited(pages) else self.bytes_of(pages)
 
     @property
     def share_percent(self) -> float | None:
         """The part of limit and swap that can't be given back, to a tenth of a percent."""
         share, limit = self.scope.room.share_used, self.scope.room.limit_pages
-        unlimited = limit is not None and limit >= _ENDLESS
+        unlimited = limit is not None and is_unlimited(limit)
         return None if share is None or unlimited else round(100 * share, 1)
 
     @property
@@ -124,13 +121,8 @@ def victim_text(row: ScopeRow) -> str:
     return f"({text})" if row.scope.waits else text
 
 
-def shown_size(size_bytes: int | None) -> str:
-    """Return a human size, unknown as a question mark."""
-    return "?" if size_bytes is None else human(size_bytes)
-
-
 def _limit_text(row: ScopeRow, pages: int | None) -> str:
-    return "-" if pages is not None and pages >= _ENDLESS else shown_size(row.bytes_of(pages))
+    return "-" if pages is not None and is_unlimited(pages) else shown_size(row.bytes_of(pages))
 
 
 def _sized(

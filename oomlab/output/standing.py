@@ -11,8 +11,8 @@ from ..snapshot import Snapshot, Task
 from .documents import gap_entries
 from .rank_rows import RankRow, ranking_rows, shown_badness, shown_needs, shown_place
 from .ranking import named
-from .scope_columns import ScopeRow, shown_size, victim_text
-from .tables import Column, Table
+from .scope_columns import ScopeRow, victim_text
+from .tables import Column, Table, shown_size
 
 SCHEMA = "oomlab.standing/1"
 

@@ -19,7 +19,7 @@ from ..analysis.system import (
 )
 from ..meminfo import MemInfo
 from ..snapshot import Machine
-from ..units import human, human_range
+from ..units import human, human_range, pages_to_bytes
 from .bars import bar
 from .render import Screen, render_table
 from .tables import Column, Table
@@ -43,8 +43,7 @@ class System(NamedTuple):
     @property
     def headroom(self) -> int | None:
         """Bytes until the OOM killer comes, at most."""
-        pages = machine_room(self.machine).headroom_pages
-        return None if pages is None else pages * self.machine.page_size
+        return pages_to_bytes(machine_room(self.machine).headroom_pages, self.machine.page_size)
 
     @property
     def can_swap(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
+from ..units import human
 
 Row = TypeVar("Row")
 Value = int | float | str | bool | None
@@ -14,6 +15,11 @@ Value = int | float | str | bool | None
 
 def _plain(value: Value) -> str:
     return "?" if value is None else str(value)
+
+
+def shown_size(size_bytes: int | None) -> str:
+    """Return a human size, unknown as a question mark."""
+    return "?" if size_bytes is None else human(size_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

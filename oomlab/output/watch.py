@@ -14,7 +14,7 @@ from ..samples import Kinds
 from ..units import duration, human
 from .documents import gap_entries
 from .ranking import heading, named
-from .tables import Column, Table
+from .tables import Column, Table, shown_size
 
 WATCH_SCHEMA = "oomlab.watch/1"
 _MINUTE = 60
@@ -67,7 +67,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="RSS and swap",
         key="used_bytes",
         value=lambda row: row.used_bytes,
-        show=lambda row: "?" if row.used_bytes is None else human(row.used_bytes),
+        show=lambda row: shown_size(row.used_bytes),
     ),
     Column(
         name="growth",

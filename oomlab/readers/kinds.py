@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..samples import Kinds
-from ..units import KIB
+from ..units import kib_to_bytes
 from .files import read_at
 from .procpid import parse_status
 
@@ -41,17 +41,13 @@ def read_kinds(root: Path, pid: int) -> Kinds | None:
     # The two files are not of the same moment.
     heap = None if heap_kib is None else min(heap_kib, anon)
     return Kinds(
-        anon_bytes=anon * KIB,
-        heap_bytes=None if heap is None else heap * KIB,
-        mmap_bytes=None if heap is None else (anon - heap) * KIB,
-        file_bytes=_bytes(status.rss_file_kib),
-        shmem_bytes=_bytes(status.rss_shmem_kib),
-        swap_bytes=_bytes(status.swap_kib),
+        anon_bytes=kib_to_bytes(anon),
+        heap_bytes=kib_to_bytes(heap),
+        mmap_bytes=None if heap is None else kib_to_bytes(anon - heap),
+        file_bytes=kib_to_bytes(status.rss_file_kib),
+        shmem_bytes=kib_to_bytes(status.rss_shmem_kib),
+        swap_bytes=kib_to_bytes(status.swap_kib),
     )
-
-
-def _bytes(kib: int | None) -> int | None:
-    return None if kib is None else kib * KIB
 
 
 def _read_heap(directory: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..pods import Pod, PodContainer
+from ..units import KIB
 from .saved import parse_json, read_text
 
 _QUANTITY = re.compile(
@@ -56,7 +57,7 @@ def parse_quantity(text: str | int | float) -> int:
         raise ValueError(f"{str(text)[:40]!r} is no quantity")
     number = Fraction(match[1] if match[1][0] != "." else f"0{match[1]}")
     if match[2]:
-        number *= 1024 ** (_BINARY.index(match[2][0]) + 1)
+        number *= KIB ** (_BINARY.index(match[2][0]) + 1)
     elif match[3]:
         number *= Fraction(10) ** _DECIMAL[match[3]]
     elif match[4]:

@@ -13,6 +13,7 @@ from ..process import ProcessFiles, Sharers, SysvSegment, Vitals
 from ..snapshot import Gap
 from .files import read_at
 from .procpid import decode_name
+from .unit_files import read_unit_setting
 
 _GONE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 _USER_HZ = 100
@@ -61,11 +62,12 @@ def parse_vitals(
 
 
 def read_process_files(
-    root: Path, pid: int, shared: Iterable[tuple[str, int]] = ()
+    root: Path, pid: int, shared: Iterable[tuple[str, int]] = (), unit: str | None = None
 ) -> ProcessFiles:
     """Read what explain asks of one process beside its mappings.
 
-    ``shared`` are files of memory, (device, inode) as in maps, whose other users are looked for.
+    ``shared`` are files of memory, (device, inode) as in maps, whose other users are looked for;
+    ``unit`` is the systemd unit that starts it, whose files lie beside ``root``.
     """
     gaps: list[Gap] = []
     tunables = None
@@ -81,6 +83,7 @@ def read_process_files(
         tunables=tunables,
         sharers=_find_sharers(root, pid, wanted) if wanted else None,
         segments=_read_segments(root) if wanted else (),
+        unit_setting=read_unit_setting(root.parent, unit) if unit is not None else None,
         gaps=tuple(gaps),
     )
 

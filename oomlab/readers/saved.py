@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 from ..errors import SnapshotFormatError, SourceError
 from ..meminfo import MemInfo, Zone, Zram
 from ..snapshot import (
+    MAX_PAGES,
     UNLIMITED_PAGES,
     Container,
     Gap,
@@ -166,7 +167,6 @@ def parse_snapshot(body: dict[str, Any], name: str = "snapshot") -> Snapshot:
 
 _PAGE_SIZES = frozenset(1 << bits for bits in range(10, 21))
 
-_MOST_PAGES = 1 << 52
 _MAY_BE_MAX = ("high_pages", "min_pages", "low_pages")
 _RANGES = {
     "oom_score_adj": (-1000, 1000),
@@ -185,7 +185,7 @@ _RANGES = {
 
 def _range_of(name: str) -> tuple[int, int]:
     if name.endswith("_pages") and "limit" not in name and name not in _MAY_BE_MAX:
-        return 0, _MOST_PAGES
+        return 0, MAX_PAGES
     return _RANGES.get(name, (0, UNLIMITED_PAGES))
 
 

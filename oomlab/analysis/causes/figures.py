@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...report import OomReport
-from ...report_memory import MemoryState
+from ...report_memory import UNLIMITED_KIB, MemoryState
+from ...units import kib_to_pages
 
-UNLIMITED_KIB = 1 << 52
 _OF_NODES = (
     "kernel_stack",
     "unevictable",
@@ -63,7 +63,7 @@ class Figures:
 
     def pages_of_kib(self, kib: int) -> int:
         """Return kB in pages."""
-        return kib * 1024 // self.page_size
+        return kib_to_pages(kib, self.page_size)
 
     def words(self, *names: str) -> str:
         """Return counters as the log writes them, those that it has."""
@@ -96,7 +96,7 @@ def _machine_figures(report: OomReport, page_size: int, ram_pages: int | None) -
         for name in names:
             kib = [fields[name] for fields in places if name in fields]
             if kib and name not in counters:
-                counters[name] = sum(kib) * 1024 // page_size
+                counters[name] = kib_to_pages(sum(kib), page_size)
                 raw[name] = f"{name}:{sum(kib)}kB"
     anon = _sum(counters, "active_anon", "inactive_anon")
     uncounted = _uncounted(memory, counters, page_size, ram_pages)
@@ -127,9 +127,9 @@ def _sum(counters: dict[str, int], *names: str) -> int | None:
 def _present(memory: MemoryState, page_size: int, ram_pages: int | None) -> int | None:
     """Return all pages that the machine has: what its zones add up to where all are listed."""
     zones = [zone.fields_kib for zone in memory.zones if "managed" in zone.fields_kib]
-    managed = sum(fields["managed"] for fields in zones) * 1024 // page_size
-    if zones and ram_pages is not None and managed >= ram_pages:
-        return sum(fields.get("present", 0) for fields in zones) * 1024 // page_size
+    managed_kib = sum(fields["managed"] for fields in zones)
+    if zones and ram_pages is not None and kib_to_pages(managed_kib, page_size) >= ram_pages:
+        return kib_to_pages(sum(fields.get("present", 0) for fields in zones), page_size)
     return memory.counts_pages.get("pages RAM", memory.counts_pages.get("pages of RAM"))
 
 
@@ -146,8 +146,8 @@ def _uncounted(
     if lists is None or slab is None or rest is None or ram_pages is None:
         return None
     more = sum(counters.get(name, 0) for name in _MORE)
-    huge = sum(pool.total * pool.size_kib for pool in memory.hugepages) * 1024 // page_size
-    return ram_pages - lists - slab - rest - more - huge
+    huge_kib = sum(pool.total * pool.size_kib for pool in memory.hugepages)
+    return ram_pages - lists - slab - rest - more - kib_to_pages(huge_kib, page_size)
 
 
 def _memcg_figures(report: OomReport, page_size: int) -> Figures:
@@ -156,16 +156,16 @@ def _memcg_figures(report: OomReport, page_size: int) -> Figures:
     usage = state.usage.get("memory") if state is not None else None
     total = None
     if usage is not None and usage.limit_kib < UNLIMITED_KIB:
-        total = usage.limit_kib * 1024 // page_size
+        total = kib_to_pages(usage.limit_kib, page_size)
     counters = {name: value // page_size for name, value in stats.items()}
     counters["unevictable"] = counters.get("unevictable", 0)
     kmem = state.usage.get("kmem") if state is not None else None
     raw = {name: f"{name} {value}" for name, value in stats.items()}
     if kmem is not None:
-        counters["kmem"] = kmem.usage_kib * 1024 // page_size
+        counters["kmem"] = kib_to_pages(kmem.usage_kib, page_size)
         raw["kmem"] = f"kmem: usage {kmem.usage_kib}kB"
     cache = counters.get("file", counters.get("cache"))
-    used = None if usage is None else usage.usage_kib * 1024 // page_size
+    used = None if usage is None else kib_to_pages(usage.usage_kib, page_size)
     return Figures(
         page_size=page_size,
         is_machine=False,

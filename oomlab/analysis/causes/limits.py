@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...report import OomReport
-from ...report_memory import Usage
+from ...report_memory import UNLIMITED_KIB, Usage
 from ..places import place_of
 from .cause import Cause, is_share, size
-from .figures import UNLIMITED_KIB, Figures, is_manual
+from .figures import Figures, is_manual
 
 
 def manual(report: OomReport, _figures: Figures) -> Cause | None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ...kernel.gfp import highest_zone, may_use_cma
 from ...report import OomReport, parse_list
 from ...report_memory import Zone
+from ...units import KIB
 from .figures import Figures
 
 _KINDS = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
@@ -66,7 +67,7 @@ def room_of(report: OomReport, zone: Zone, figures: Figures) -> Room:
     usable = fields["free"]
     if trigger is not None and not may_use_cma(trigger.gfp_mask, trigger.gfp_flags, report.release):
         usable -= fields.get("free_cma", 0)
-    reserve = reserve_pages(report, zone) * figures.page_size // 1024
+    reserve = reserve_pages(report, zone) * figures.page_size // KIB
     return Room(zone, usable, fields.get("min", 0) + reserve)
 
 

@@ -128,14 +128,14 @@ def _fragmented(
     listed = [room for room in allowed if room.zone.free_blocks is not None]
     if not order or order < 1 or len(listed) < len(allowed):
         return None
-    wanted_kib = (figures.page_size << min(order, 64)) // 1024
+    wanted_kib = _wanted_kib(figures, order)
     cma = report.trigger is not None and may_use_cma(
         report.trigger.gfp_mask, report.trigger.gfp_flags, report.release
     )
     enough = [room for room in listed if not room.is_short]
     if not enough or any(_block(room, wanted_kib, cma) for room in enough):
         return None
-    evidence = [f"no free block of order {order}: {human(wanted_kib * 1024)} in one piece"]
+    evidence = [f"no free block of order {order}: {human(wanted_kib * KIB)} in one piece"]
     for room in enough[:3]:
         sizes = [b.size_kib for b in room.zone.free_blocks or () if b.number and _serves(b, cma)]
         evidence += [
@@ -151,6 +151,11 @@ def _fragmented(
     if any(note.startswith("COMPACTION is disabled") for note in report.notes):
         advice = "The kernel is built without CONFIG_COMPACTION, which would join free pages."
     return Cause("fragmentation", tuple(evidence), advice)
+
+
+def _wanted_kib(figures: Figures, order: int) -> int:
+    """Return the size of one block of an order; -1 is that of a kill asked for by hand."""
+    return (figures.page_size << min(max(order, 0), 64)) // KIB
 
 
 def _block(room: Room, wanted_kib: int, cma: bool) -> bool:
@@ -198,7 +203,7 @@ _MUCH = 2
 def free_again(report: OomReport, figures: Figures) -> Cause | None:
     """Much more than the highest watermark is free where the request may go, in large blocks."""
     order = report.trigger.order if report.trigger is not None else None
-    wanted_kib = (figures.page_size << min(max(order or 0, 0), 64)) // 1024
+    wanted_kib = _wanted_kib(figures, order or 0)
     allowed = [room for room in _rooms(report, figures) if is_allowed(report, room.zone)]
     roomy = [
         room

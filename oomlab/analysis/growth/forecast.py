@@ -12,13 +12,11 @@ from ...snapshot import Snapshot
 from ..whatif import grow
 from .history import Series
 from .shape import FEWEST_SAMPLES, matters, noise_of
-from .slope import Slope
+from .slope import Slope, student_95
 
 _LATEST_SAMPLES = 3
 """What is left now is the median of so many: one odd sample moves no forecast."""
 _BLOCKS = 9
-_STUDENT = 2.365
-"""Student's 97.5 % point for the eight steps between nine blocks."""
 _SMOOTHED = 1.5
 """The means of neighbouring blocks of a random walk differ by two thirds of its variance."""
 _GAUSS = 1.4826
@@ -84,7 +82,7 @@ def _spread(headroom: Series, slope: Slope) -> Callable[[float], float]:
 
     def spread(seconds: float) -> float:
         walked = per_second * (seconds + seconds * seconds / span)
-        return _STUDENT * sqrt(walked + noise * noise)
+        return student_95(len(steps) - 1) * sqrt(walked + noise * noise)
 
     return spread
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Literal, NamedTuple
 
 from ...units import duration, human
@@ -110,8 +111,16 @@ def _judge_rise(shape: Shape, grew: str, kinds: Mapping[str, Series]) -> tuple[V
     most = _NAMES[max(parts, key=lambda kind: parts[kind])]
     if own < shared:
         return "growing", f"{grew}, mostly in {most}: not the program's own"
+    if not shape.slope.low > 0:
+        return "growing", f"{grew}, mostly in {most}: {_why_unsure(shape.slope)}"
     steadily = "without a plateau or a return" if shape.form == "rising" else "on the whole"
     return "leak-like", f"{grew}, mostly in {most}, {steadily}"
+
+
+def _why_unsure(slope: Slope) -> str:
+    """Say why a rise is no leak yet: its rate's interval is unknown, or holds 0."""
+    known = "may be 0 as well" if isfinite(slope.low) else "can't be bounded yet"
+    return f"too few samples, its rate {known}"
 
 
 def growth_by_kind(kinds: Mapping[str, Series]) -> dict[str, float]:

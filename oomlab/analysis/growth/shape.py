@@ -12,7 +12,7 @@ from statistics import fmean, median
 from typing import Literal, NamedTuple
 
 from .history import Series
-from .slope import Slope, theil_sen
+from .slope import Slope, climb, theil_sen
 
 FEWEST_SAMPLES = 12
 """Fewer say nothing about a shape: each half needs six for an interval of its slope."""
@@ -135,10 +135,13 @@ def _teeth(series: Series, slope: Slope, growth: float, noise: float) -> Shape |
     lifted = floors[-1] - floors[0]
     if lifted <= max(_FLOOR_SHARE * height, _NOISES * noise, STILL_BYTES):
         return shape
-    line = theil_sen(*zip(*turns.floors, strict=True))
+    line, rate = (
+        theil_sen(*zip(*turns.floors, strict=True)),
+        climb(*zip(*turns.floors, strict=True)),
+    )
     climbing = all(b > a for a, b in pairwise(floors))
-    if line is not None and (line.trend > 0 or climbing):
-        return shape._replace(form="rising teeth", growth_bytes=lifted, slope=line)
+    if rate is not None and (climbing or (line is not None and line.trend > 0)):
+        return shape._replace(form="rising teeth", growth_bytes=lifted, slope=rate)
     return shape
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import floor, inf, sqrt
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 from typing import NamedTuple
 
 Z_95 = 1.959964
@@ -59,6 +59,30 @@ def theil_sen(times: Sequence[float], values: Sequence[float]) -> Slope | None:
     low = slopes[first - 1] if first >= 1 else -inf
     high = slopes[-first] if first >= 1 else inf
     return Slope(middle, low, high, trend)
+
+
+def climb(times: Sequence[float], values: Sequence[float]) -> Slope | None:
+    """Return the mean slope from each value to the next; None for fewer than three values.
+
+    For the floors of teeth, which are few: their steps are taken for independent and normal, so
+    the interval is Student's.
+    """
+    steps = [after - before for before, after in pairwise(values)]
+    if len(steps) < 2 or times[-1] == times[0]:
+        return None
+    spacing = (times[-1] - times[0]) / len(steps)
+    reach = student_95(len(steps) - 1) * stdev(steps) / sqrt(len(steps))
+    step = fmean(steps)
+    low, high = (step - reach) / spacing, (step + reach) / spacing
+    return Slope(step / spacing, low, high, (low > 0) - (high < 0))
+
+
+_STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def student_95(freedom: int) -> float:
+    """Return Student's 97.5 % point; for more than ten degrees of freedom that of ten."""
+    return _STUDENT_95[min(freedom, len(_STUDENT_95)) - 1]
 
 
 def _variance(values: Sequence[float]) -> float:

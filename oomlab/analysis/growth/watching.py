@@ -17,6 +17,7 @@ from ...kernel.evidence import mark_passed_over, pick_era
 from ...kernel.scope import Members
 from ...samples import Identity, Kinds, Sample, identity, used_pages
 from ...snapshot import Task
+from ...units import pages_to_bytes
 from ..ranking import Ranking, rank
 from ..room import machine_room, memcg_room
 from .forecast import RunOut, grown, run_out
@@ -183,7 +184,7 @@ class Watch:
             if used is None and not self._is_selected(task):
                 continue
             who = identity(task)
-            totals[who] = None if used is None else used * page_size
+            totals[who] = pages_to_bytes(used, page_size)
             seen = sample.kinds.get(who)
             if seen is None and who not in self._listed:
                 continue
@@ -203,8 +204,7 @@ class Watch:
             room = machine_room(snapshot.machine)
         else:
             room = memcg_room(Members(snapshot), self._memcg)
-        pages = room.headroom_pages
-        return None if pages is None else pages * snapshot.machine.page_size
+        return pages_to_bytes(room.headroom_pages, snapshot.machine.page_size)
 
     def _is_selected(self, task: Task) -> bool:
         return str(task.pid) in self._selected or task.comm in self._selected
@@ -238,7 +238,7 @@ class Watch:
         minor, major = _fault_rates(who, sample, before)
         return Row(
             task=task,
-            used_bytes=None if used is None else used * sample.snapshot.machine.page_size,
+            used_bytes=pages_to_bytes(used, sample.snapshot.machine.page_size),
             judgement=judge(self._totals.series(who), kinds),
             kind_rates=growth_by_kind(kinds),
             minor_faults_per_second=minor,

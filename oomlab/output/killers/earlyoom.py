@@ -12,9 +12,9 @@ from ...analysis.killers.earlyoom import (
     Thresholds,
     thresholds,
 )
-from ...units import KIB, human
+from ...units import KIB
 from ..ranking import named, seen_text
-from ..tables import Column
+from ..tables import Column, shown_size
 from .shared import frame, kernel_sentence, shown_places
 
 
@@ -43,11 +43,6 @@ def _points(row: Row) -> str:
 def _rss_bytes(row: Row) -> int | None:
     low, high = row.one.rss_low_kib, row.one.rss_high_kib
     return low * KIB if low == high else None
-
-
-def _rss(row: Row) -> str:
-    size = _rss_bytes(row)
-    return "?" if size is None else human(size)
 
 
 def _pattern(row: Row) -> str:
@@ -99,7 +94,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="RSS: decides among equals (after the patterns with --sort-by-rss: decides)",
         key="rss_bytes",
         value=_rss_bytes,
-        show=_rss,
+        show=lambda row: shown_size(_rss_bytes(row)),
     ),
     Column(
         name="pattern",

@@ -8,8 +8,7 @@ from ...analysis.killers.kubelet import Candidate, KubeletRanking
 from ...analysis.killers.partial import Places
 from ...units import human
 from ..escape import printable
-from ..rank_rows import size
-from ..tables import Column
+from ..tables import Column, shown_size
 from .shared import frame, kernel_sentence, shown_places
 
 
@@ -73,7 +72,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="working set: memory in use without inactive file cache",
         key="working_set_bytes",
         value=lambda row: row.one.working_set_bytes,
-        show=lambda row: size(row.one.working_set_bytes),
+        show=lambda row: shown_size(row.one.working_set_bytes),
     ),
     Column(
         name="request",
@@ -81,7 +80,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="memory that the pod requested",
         key="request_bytes",
         value=lambda row: row.one.request_bytes,
-        show=lambda row: size(row.one.request_bytes),
+        show=lambda row: shown_size(row.one.request_bytes),
     ),
     Column(
         name="over",

@@ -20,9 +20,9 @@ from ...analysis.killers.partial import Places
 from ...analysis.places import place_of
 from ...kernel.scope import parent_of
 from ...snapshot import Snapshot
+from ...units import pages_to_bytes
 from ..escape import printable
-from ..rank_rows import size
-from ..tables import Column
+from ..tables import Column, shown_size
 from .shared import frame, kernel_sentence, shown_places
 
 
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
     def bytes_of(self, pages: int | None) -> int | None:
         """Return pages in bytes, unknown as unknown."""
-        return None if pages is None else pages * self.page_size
+        return pages_to_bytes(pages, self.page_size)
 
 
 def rows_of(ranking: OomdRanking, *, every: bool) -> list[Row]:
@@ -108,7 +108,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="swapped out",
         key="swap_bytes",
         value=lambda row: row.bytes_of(row.one.memcg.swap_usage_pages),
-        show=lambda row: size(row.bytes_of(row.one.memcg.swap_usage_pages)),
+        show=lambda row: shown_size(row.bytes_of(row.one.memcg.swap_usage_pages)),
     ),
     Column(
         name="usage",
@@ -116,7 +116,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         help="memory in use, which decides where reclaim is equal",
         key="usage_bytes",
         value=lambda row: row.bytes_of(row.one.memcg.usage_pages),
-        show=lambda row: size(row.bytes_of(row.one.memcg.usage_pages)),
+        show=lambda row: shown_size(row.bytes_of(row.one.memcg.usage_pages)),
     ),
     Column(
         name="pgscan",

@@ -16,7 +16,9 @@ from .handling import add_unparsed
 from .joining import EXTENDABLE, fitted, is_complete, join, read_whole
 from .lines import Line, classify, looks_important
 from .lost_header import is_row, read_headless
+from .passing_by import may_begin_cut_head, may_follow_kill
 from .reports import add_line
+from .row_run import RowRun
 from .streams import Held, Stream
 from .table_lines import match_row
 from .unwrap import Unwrapper
@@ -32,8 +34,6 @@ MAX_LINES = 1 << 15
 MAX_STREAMS = 64
 """Hosts and callers with an open event at a time; the one quiet for longest makes room."""
 
-_EPILOGUE = ("ill", "oom", "OOM", "panic", "nfo:", "{", "__REALTIME", "_HOSTNAME")
-"""A line without any of these is of no event that has had its kill, and begins none."""
 _RESCUE = re.compile(
     r"(?:[^\s\[\]]{1,15} invoked )?oom-killer: gfp_mask=.*"
     r"|(?:Out of [Mm]emory|Memory cgroup out of memory): Kill(?:ed)? process \d+ .*"
@@ -51,6 +51,7 @@ class Assembler:
         self._done: list[OomReport] = []
         self._cut_head = False
         self._only_epilogue = False
+        self._run: RowRun | None = None
 
     @property
     def busy(self) -> bool:
@@ -75,12 +76,45 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
-        if self._only_epilogue and not _may_matter(raw):
-            self._pass_by()
-            return
+        if self._only_epilogue:
+            begins_cut = self._cut_head and not self._streams
+            if not (may_begin_cut_head(raw) if begins_cut else may_follow_kill(raw)):
+                self._pass_by()
+                return
+        if self._run is not None:
+            if self._run.take(raw, number):
+                return
+            self._end_run()
+        self._go_on(raw, number)
+        self._only_epilogue = self._are_over()
+        if self._last is not None and self._last.held is not None:
+            self._begin_run(self._last, self._last.held, raw, number)
+
+    def _go_on(self, raw: str, number: int) -> None:
         for wrapped in self._unwrapper.unwrap(raw):
             self._take(wrapped, number)
-        self._only_epilogue = self._are_over()
+
+    def _begin_run(self, stream: Stream, held: Held, raw: str, number: int) -> None:
+        """Begin a run of rows with this line, if it is one and no more can be said of it."""
+        report, wrapping = stream.report, self._unwrapper.usual
+        if held.line is None or held.line.kind != "row" or len(held.texts) > 1:
+            return
+        if report is None or wrapping is None or len(self._streams) > 1 or not held.whole:
+            return
+        # The first time that a report tells is the report's.
+        awaits_time = report.time is None and (held.wrapped.time or wrapping.times)
+        if report.columns is None or awaits_time or not belongs(report, held.line):
+            return
+        run = RowRun(report, wrapping)
+        if run.take(raw, number):
+            # Kept back by the run, which gives it back in the end.
+            self._run, stream.held = run, None
+
+    def _end_run(self) -> None:
+        if self._run is not None:
+            kept_back, self._run = self._run.kept_back, None
+            for raw, number in kept_back:
+                self._go_on(raw, number)
 
     def _are_over(self) -> bool:
         """Tell whether of no event more than its aftermath can come."""
@@ -91,6 +125,7 @@ class Assembler:
 
     def close(self) -> None:
         """End all events: the log is over, or nothing has been said of them for long."""
+        self._end_run()
         for stream in list(self._streams.values()):
             self._flush(stream)
             self._finish(stream)
@@ -274,14 +309,6 @@ class Assembler:
         stream.tail.clear()
         read_headless(report)
         self._done.append(report)
-
-
-def _may_matter(raw: str) -> bool:
-    """Tell whether a line after the kills may be of an event."""
-    for word in _EPILOGUE:  # noqa: SIM110  # for every line: no generator
-        if word in raw:
-            return True
-    return False
 
 
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:

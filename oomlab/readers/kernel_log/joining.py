@@ -6,6 +6,7 @@ Nothing is joined by a guess: the joined text must match its pattern to the last
 from __future__ import annotations
 
 from ...report import OomReport
+from .handling import Match
 from .lines import Line, classify, mended
 from .table_lines import row_match
 
@@ -44,13 +45,16 @@ def is_complete(line: Line, report: OomReport | None) -> bool:
     if line.kind != "row" or report is None or report.columns is None:
         return True
     match = row_match(report.columns, line.match)
-    name = None if match is None else match[match.re.groups]
-    return name is not None and _is_comm(name)
+    return match is not None and is_whole_row(match)
 
 
-def _is_comm(name: str) -> bool:
-    return len(name) <= _COMM_BYTES and (
-        name.isascii() or len(name.encode("utf-8", "surrogateescape")) <= _COMM_BYTES
+def is_whole_row(match: Match) -> bool:
+    """Tell whether the match of a row (``match_row``) has a name at its end, and no more."""
+    name = match[match.re.groups]
+    return (
+        name is not None
+        and len(name) <= _COMM_BYTES
+        and (name.isascii() or len(name.encode("utf-8", "surrogateescape")) <= _COMM_BYTES)
     )
 
 

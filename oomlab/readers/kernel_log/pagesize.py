@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...report import OomReport
+from ...units import KIB
 
 _SIZES_KIB = tuple(1 << bits for bits in range(9))
 """1 kB to 256 kB: all page sizes that Linux has."""
@@ -30,7 +31,7 @@ def find_page_size(report: OomReport) -> PageSize:
     ):
         kib = find(report)
         if kib in _SIZES_KIB:
-            return PageSize(kib * 1024, evidence)
+            return PageSize(kib * KIB, evidence)
     return PageSize(USUAL_BYTES, None)
 
 

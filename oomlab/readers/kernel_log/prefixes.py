@@ -23,7 +23,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
     (
         "kmsg",
-        r"\d{1,4},\d+,(?P<usec>\d+),[^,;]{1,4}(?:,caller=(?P<kcaller>[TC]\d+))?[^;]{0,80};",
+        r"\d{1,4},\d{1,20},(?P<usec>\d{1,18}),[^,;]{1,4}(?:,caller=(?P<kcaller>[TC]\d+))?[^;]{0,80};",
     ),
     (
         "rfc5424",
@@ -74,9 +74,3 @@ MARKS = frozenset(
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""
-
-ONCE_MORE = (
-    r"[ \t]*(?:\[ *(?:\d+\.\d|[TC]\d|\+\d)|<\d{1,3}>|\d{1,4},\d+,\d+,|(?:kernel|klogd)(?:\[\d+\])?:|MESSAGE=|"
-    r"\d{4}-\d\d-\d\d[T ])"
-)
-"""One piece more than usual: what stands here is no text yet."""

@@ -7,13 +7,14 @@ from ...kernel.eras import era_of
 from ...kernel.facts import Facts
 from ...kernel.selection import CAP_SYS_ADMIN
 from ...report import OomReport, TaskRow
+from ...report_memory import UNLIMITED_KIB
 from ...snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Reported, Snapshot, Task
+from ...units import kib_to_pages, pages_to_bytes
 from .pagesize import find_page_size
 from .refine import refined
 from .rules import rules_of
 from .totals import (
     NODE_CONSTRAINTS,
-    UNLIMITED_KIB,
     constraint_of,
     damaged_ram,
     memcg_totalpages_bounds,
@@ -66,8 +67,7 @@ def report_snapshot(report: OomReport) -> Snapshot:
 
 
 def _machine(report: OomReport, page_size: int) -> Machine:
-    memory, kib = report.memory, page_size // 1024
-    uptime = report.uptime_seconds
+    memory, uptime = report.memory, report.uptime_seconds
     machine = Machine(
         page_size=page_size,
         release=report.release,
@@ -76,10 +76,9 @@ def _machine(report: OomReport, page_size: int) -> Machine:
     )
     if memory is None:
         return machine
-    swap = None if memory.swap_total_kib is None else memory.swap_total_kib // kib
-    used = None
-    if memory.swap_total_kib is not None and memory.swap_free_kib is not None:
-        used = memory.swap_total_kib - memory.swap_free_kib
+    total, free = memory.swap_total_kib, memory.swap_free_kib
+    swap = None if total is None else kib_to_pages(total, page_size)
+    used = None if total is None or free is None else total - free
     never = (memory.swap_cache or {}).get("add") == 0 and used == 0
     return machine._replace(
         ram_pages=ram_pages(report, page_size),
@@ -117,7 +116,8 @@ def _hidden_pages(report: OomReport, facts: Facts, machine: Machine) -> int | No
     if "swapents" not in columns and machine.swapped_out_pages != 0:
         if memory is None or memory.swap_total_kib is None or memory.swap_free_kib is None:
             return None
-        hidden += (memory.swap_total_kib - memory.swap_free_kib) * 1024 // machine.page_size
+        used_kib = memory.swap_total_kib - memory.swap_free_kib
+        hidden += kib_to_pages(used_kib, machine.page_size)
     tables = {"nr_ptes", "pgtables_bytes"} & set(columns)
     if not tables and facts.page_tables != "none":
         pages = None if memory is None else memory.totals_pages.get("pagetables")
@@ -133,8 +133,8 @@ def _task(
     cgroups: tuple[tuple[str, str], ...] | None,
 ) -> Task:
     tables = row.pagetable_bytes
-    if tables is None and row.table_pages is not None:
-        tables = row.table_pages * page_size
+    if tables is None:
+        tables = pages_to_bytes(row.table_pages, page_size)
     # The table does not print capabilities: root's are the good guess. Before 2.6.36 they
     # quarter the points twice, so there they stay unknown and widen the bounds.
     root = facts.root_bonus != "none" and row.uid == 0
@@ -148,7 +148,7 @@ def _task(
         rss_stat_pages=row.rss_pages,
         swap_pages=row.swap_pages,
         pagetable_bytes=tables,
-        pmd_bytes=None if row.pmd_pages is None else row.pmd_pages * page_size,
+        pmd_bytes=pages_to_bytes(row.pmd_pages, page_size),
         oom_adj=row.oom_adj,
         uid=row.uid,
         euid=row.uid,
@@ -178,13 +178,13 @@ def _with_memcg(
 def _memcgs(report: OomReport, page_size: int) -> tuple[Memcg, ...] | None:
     if report.memcg is None or report.oom_memcg is None:
         return None
-    usage, kib = report.memcg.usage, page_size // 1024
+    usage = report.memcg.usage
 
     def limit(name: str) -> int | None:
         if name not in usage:
             return None
         size = usage[name].limit_kib
-        return UNLIMITED_PAGES if size >= UNLIMITED_KIB else size // kib
+        return UNLIMITED_PAGES if size >= UNLIMITED_KIB else kib_to_pages(size, page_size)
 
     held = usage.get("memory")
     swap = usage.get("swap")
@@ -195,8 +195,8 @@ def _memcgs(report: OomReport, page_size: int) -> tuple[Memcg, ...] | None:
             limit_pages=limit("memory"),
             swap_limit_pages=limit("swap"),
             memsw_limit_pages=limit("memory+swap"),
-            usage_pages=None if held is None else held.usage_kib // kib,
-            swap_usage_pages=None if swap is None else swap.usage_kib // kib,
+            usage_pages=None if held is None else kib_to_pages(held.usage_kib, page_size),
+            swap_usage_pages=None if swap is None else kib_to_pages(swap.usage_kib, page_size),
             oom_group=True if report.group_memcg is not None else None,
             pids=tuple(row.pid for row in report.tasks),
         ),

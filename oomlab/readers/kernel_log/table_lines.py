@@ -59,9 +59,9 @@ def row_reader(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Mat
     return pattern, make
 
 
-def match_row(columns: tuple[str, ...], text: str) -> Match | None:
-    """Return the match of a whole row of a table with these columns, None where it is none."""
-    return row_reader(columns)[0].fullmatch(text)
+def match_row(columns: tuple[str, ...], text: str, start: int = 0) -> Match | None:
+    """Return the match of a row of a table with these columns, from ``start`` to the end."""
+    return row_reader(columns)[0].fullmatch(text, start)
 
 
 def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
@@ -69,7 +69,8 @@ def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
     return match if match.re is row_reader(columns)[0] else match_row(columns, match[0])
 
 
-def _row(report: OomReport, m: Match) -> None:
+def add_row(report: OomReport, m: Match) -> None:
+    """Add a row to its table."""
     if report.columns is None and len(report.headless_rows) < MAX_TASKS:
         report.headless_rows.append(m[0])
         return
@@ -83,4 +84,4 @@ def _row(report: OomReport, m: Match) -> None:
         report.tasks.append(row_reader(report.columns)[1](found))
 
 
-TABLE: Handlers = {"state": _state, "columns": _columns, "row": _row}
+TABLE: Handlers = {"state": _state, "columns": _columns, "row": add_row}

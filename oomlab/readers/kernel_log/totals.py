@@ -6,12 +6,12 @@ from ...errors import InputError
 from ...kernel.facts import Facts
 from ...kernel.release import parse_release
 from ...report import OomReport, parse_list
+from ...report_memory import UNLIMITED_KIB
 from ...snapshot import Machine
+from ...units import KIB, kib_to_pages
 from .pagesize import find_page_size
 
 NODE_CONSTRAINTS = frozenset({"CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"})
-UNLIMITED_KIB = 1 << 52
-"""Any printed limit above this is no limit: all kernels' own values lie above it."""
 
 
 def ram_pages(report: OomReport, page_size: int) -> int | None:
@@ -33,7 +33,7 @@ def ram_pages(report: OomReport, page_size: int) -> int | None:
     series = _series(report)
     odd = (3, 13) <= series <= (3, 17) or damaged_ram(report)
     if whole and (odd or present is None or reserved is None):
-        return sum(known) * 1024 // page_size
+        return kib_to_pages(sum(known), page_size)
     if present is None or reserved is None:
         return None
     if (3, 19) <= series <= (4, 1):
@@ -57,7 +57,7 @@ def damaged_ram(report: OomReport) -> bool:
     if any(zones[-1].lowmem_reserve_pages or (1,)):
         return False
     kib = sum(zone.fields_kib["present"] for zone in zones)
-    return present * (find_page_size(report).size_bytes // 1024) > 2 * kib
+    return present * (find_page_size(report).size_bytes // KIB) > 2 * kib
 
 
 def _series(report: OomReport) -> tuple[int, ...]:
@@ -78,18 +78,21 @@ def memcg_totalpages_bounds(
     usage = report.memcg.usage if report.memcg is not None else {}
     if "memory" not in usage:
         return None
-    kib = machine.page_size // 1024
-    limit = usage["memory"].limit_kib // kib
+
+    def pages(kib: int) -> int:
+        return kib_to_pages(kib, machine.page_size)
+
+    limit = pages(usage["memory"].limit_kib)
     share_limit = None
     used = 0
     if "memory+swap" in usage:
         both = usage["memory+swap"]
-        share_limit = max(0, both.limit_kib // kib - limit)
-        used = max(0, both.usage_kib - usage["memory"].usage_kib) // kib
+        share_limit = max(0, pages(both.limit_kib) - limit)
+        used = pages(max(0, both.usage_kib - usage["memory"].usage_kib))
         unlimited = both.limit_kib >= UNLIMITED_KIB
     elif "swap" in usage:
-        share_limit = usage["swap"].limit_kib // kib
-        used = usage["swap"].usage_kib // kib
+        share_limit = pages(usage["swap"].limit_kib)
+        used = pages(usage["swap"].usage_kib)
         unlimited = usage["swap"].limit_kib >= UNLIMITED_KIB
     else:
         unlimited = True
@@ -143,6 +146,6 @@ def node_totalpages_bounds(
     zones = [z for z in report.memory.zones if z.node in nodes and "present" in z.fields_kib]
     if not zones:
         return None
-    present = sum(zone.fields_kib["present"] for zone in zones) * 1024 // machine.page_size
-    low = machine.swap_pages + present
+    present_kib = sum(zone.fields_kib["present"] for zone in zones)
+    low = machine.swap_pages + kib_to_pages(present_kib, machine.page_size)
     return low, low if facts.node_pages == "present" else None

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
 from .lines import classify
 from .netconsole import Pieces
-from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, ONCE_MORE, PREFIXES
+from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, PREFIXES
 from .times import normal_time
 from .wrapped import Wrapped
 
 _PIECES = [(name, re.compile(pattern)) for name, pattern in PREFIXES]
 _ANY = re.compile(r"[ \t]*(?:" + "|".join(f"(?:{pattern})" for _, pattern in PREFIXES) + ")")
-_HOST = re.compile(HOST_TAG)
+_HOST = re.compile(r"[ \t]*" + HOST_TAG)
 _BLANKS = re.compile(r"[ \t]*")
 _COLOUR = re.compile(
     r"\x1b[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\-_])"
@@ -40,7 +40,7 @@ _HOSTS = ("host", "host5424")
 _CALLERS = ("caller", "kcaller")
 
 
-class _Learned(NamedTuple):
+class Learned(NamedTuple):
     """A sequence of pieces as one pattern, and which of its groups tell what."""
 
     pattern: re.Pattern[str]
@@ -49,16 +49,23 @@ class _Learned(NamedTuple):
     callers: tuple[str, ...]
     has_uptime: bool
     has_usec: bool
+    lacks_host: bool
+    """It has none where one may stand."""
 
 
 class Unwrapper:
     """Takes the wrapping off lines of one log, in order."""
 
     def __init__(self) -> None:
-        self._learned: _Learned | None = None
+        self._learned: Learned | None = None
         self._sequence: tuple[str, ...] = ()
         self._export: dict[str, str] = {}
         self._pieces = Pieces()
+
+    @property
+    def usual(self) -> Learned | None:
+        """Return the wrapping met last; None where a line may be a piece of another."""
+        return None if self._pieces.pending else self._learned
 
     def unwrap(self, raw: str) -> Sequence[Wrapped]:
         """Return the kernel lines that one line of the file holds: mostly one."""
@@ -89,6 +96,10 @@ class Unwrapper:
         learned = self._learned
         if learned is None or (match := learned.pattern.match(line)) is None:
             return self._step_by_step(line)
+        columns = match.end()
+        # Else a piece more than usual stays in front: after one odd line, in front of all lines.
+        if _ANY.match(line, columns) or (learned.lacks_host and _HOST.match(line, columns)):
+            return self._step_by_step(line)
         time = host = caller = seconds = None
         for name in learned.times:
             time = match[name] or time
@@ -100,7 +111,6 @@ class Unwrapper:
             seconds = float(match["uptime"])
         elif learned.has_usec:
             seconds = int(match["usec"]) / 1e6
-        columns = match.end()
         return self._wrapped(line[columns:], time, seconds, host, caller, True, columns)
 
     def _step_by_step(self, line: str) -> Wrapped | None:
@@ -139,17 +149,18 @@ class Unwrapper:
             return
         patterns = dict(PREFIXES) | {"host": HOST_KERNEL}
         self._sequence = names
-        pieces = "".join(rf"[ \t]*(?:{patterns[name]})" for name in names)
-        # A piece more than usual would be left in front of the text.
-        pattern = re.compile(rf"{pieces}(?!{ONCE_MORE})")
+        # Atomic: a piece gives nothing back, here as there.
+        pieces = "".join(rf"[ \t]*(?>{patterns[name]})" for name in names)
+        pattern = re.compile(pieces)
         groups = set(pattern.groupindex)
-        self._learned = _Learned(
+        self._learned = Learned(
             pattern,
             tuple(name for name in reversed(_TIMES) if name in groups),
             tuple(name for name in _HOSTS if name in groups),
             tuple(name for name in _CALLERS if name in groups),
             "uptime" in groups,
             "usec" in groups,
+            bool(DATED & set(names)) and "host" not in names,
         )
 
     def _wrapped(

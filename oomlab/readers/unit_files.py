@@ -1,0 +1,130 @@
+"""What a systemd unit's files say of OOMScoreAdjust=: unit file, drop-ins, the manager's default.
+
+Read from disk, without D-Bus: the directories and their order are those of systemd.unit(5), the
+default's those of systemd-system.conf(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..process import UnitSetting
+
+_UNIT_PATHS = (
+    "etc/systemd/system.control",
+    "run/systemd/system.control",
+    "run/systemd/transient",
+    "run/systemd/generator.early",
+    "etc/systemd/system",
+    "etc/systemd/system.attached",
+    "run/systemd/system",
+    "run/systemd/system.attached",
+    "run/systemd/generator",
+    "usr/local/lib/systemd/system",
+    "lib/systemd/system",
+    "usr/lib/systemd/system",
+    "run/systemd/generator.late",
+)
+"""What is first wins."""
+_MANAGER_PATHS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd")
+_MOST_FILE_BYTES = 1 << 20
+_MOST_ADJ = 1000
+
+
+def read_unit_setting(root: Path, unit: str) -> UnitSetting:
+    """Read what a unit of the system's manager sets; ``root`` has /etc, /run and /usr below it.
+
+    Of the file and the drop-ins the last assignment counts, and an empty one takes all before
+    it back. Without any the manager's DefaultOOMScoreAdjust= does. A file that may not be read
+    counts as none.
+    """
+    own = list_unit_files(root, unit)
+    section = unit.rpartition(".")[2].capitalize()
+    value, file = _last_setting(own, section, "OOMScoreAdjust")
+    if value is None:
+        defaults = _first_named(root, _MANAGER_PATHS, ["system.conf"])
+        defaults += _drop_ins(root / path / "system.conf.d" for path in _MANAGER_PATHS)
+        value, file = _last_setting(defaults, "Manager", "DefaultOOMScoreAdjust")
+    shown = None if file is None else f"/{file.relative_to(root)}"
+    return UnitSetting(unit, value, shown, found=bool(own))
+
+
+def list_unit_files(root: Path, unit: str) -> list[Path]:
+    """Return the unit's file, if there is one, and its drop-ins in the order of their effect."""
+    names = list(_names(unit))
+    plain = names[: 2 if "@" in unit else 1]
+    folders = (root / path / f"{name}.d" for path in _UNIT_PATHS for name in names)
+    every = (root / path / f"{unit.rpartition('.')[2]}.d" for path in _UNIT_PATHS)
+    return [*_first_named(root, _UNIT_PATHS, plain), *_drop_ins([*folders, *every])]
+
+
+def _names(unit: str) -> Iterator[str]:
+    """Yield the names whose drop-ins a unit has: its own, its template's, those cut at a dash.
+
+    In the order of unit_file_find_dirs() in systemd's src/shared/dropin.c.
+    """
+    name, _, kind = unit.rpartition(".")
+    prefix, _, instance = name.partition("@")
+    yield unit
+    if instance:
+        yield from _names(f"{prefix}@.{kind}")
+    head, dash, _ = prefix.removesuffix("-").rpartition("-")
+    if dash:
+        yield from _names(f"{head}-{f'@{instance}' if instance else ''}.{kind}")
+
+
+def _first_named(root: Path, folders: Iterable[str], names: Iterable[str]) -> list[Path]:
+    """Return the first of some files that there is; an instance's own comes before its template."""
+    found = (root / folder / name for name in names for folder in folders)
+    return [path for path in found if _exists(path)][:1]
+
+
+def _drop_ins(folders: Iterable[Path]) -> list[Path]:
+    """Return drop-ins by their names; of those with the same name the first counts."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                if path.name.endswith(".conf"):
+                    found.setdefault(path.name, path)
+    return [found[name] for name in sorted(found)]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _last_setting(files: Iterable[Path], section: str, key: str) -> tuple[int | None, Path | None]:
+    """Return the value that stands at the end, and the file that sets it."""
+    value: int | None = None
+    where: Path | None = None
+    for path in files:
+        with contextlib.suppress(OSError):
+            with path.open("rb") as stream:
+                text = stream.read(_MOST_FILE_BYTES).decode("utf-8", "replace")
+            for found in parse_assignments(text, section, key):
+                if not found:
+                    value, where = None, None
+                elif re.fullmatch(r"[+-]?\d{1,4}", found) and abs(int(found)) <= _MOST_ADJ:
+                    value, where = int(found), path
+    return value, where
+
+
+def parse_assignments(text: str, section: str, key: str) -> list[str]:
+    """Return the values that a unit file assigns to a key of a section, in their order."""
+    found, here = [], False
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        stripped = line.strip()
+        if stripped.startswith("["):
+            here = stripped == f"[{section}]"
+        elif here and not stripped.startswith(("#", ";")):
+            name, equals, value = stripped.partition("=")
+            if equals and name.rstrip() == key:
+                found.append(value.strip())
+    return found
