@@ -17,10 +17,15 @@ def balloon(_report: OomReport, figures: Figures) -> Cause | None:
     if pages * 100 < (total + pages * beside) * SHARE["device"]:
         return None
     left, held = human(total * figures.page_size), human(pages * figures.page_size)
-    what = "a balloon of the hypervisor"
-    shown = f"{what}: {held}, {'which leaves' if beside else 'of'} {left} of RAM"
-    advice = "The host took memory back from this machine: see its setting there."
-    return Cause(what, (shown, figures.words("Balloon")), advice, pages)
+    return Cause(
+        "a balloon of the hypervisor",
+        (
+            f"{held} of balloon, {'which leaves' if beside else 'in'} {left} of RAM",
+            figures.words("Balloon"),
+        ),
+        "The host took memory back from this machine: see its setting there.",
+        pages,
+    )
 
 
 _OWN_BYTES = 128 * KIB * KIB

@@ -19,7 +19,7 @@ def zone_causes(report: OomReport, figures: Figures) -> list[Cause]:
     allowed = [room for room in rooms if is_allowed(report, room.zone)]
     if not allowed:
         return []
-    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes):
+    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes, _unspoken_policy):
         cause = find(report, figures, rooms, allowed)
         if cause is not None:
             return [cause]
@@ -72,10 +72,7 @@ def _leaves_out_nodes(report: OomReport) -> bool:
     mask = report.trigger.gfp_mask if report.trigger is not None else 0
     if report.constraint in _OF_NODES or highest_zone(mask, report.release) == "Movable":
         return True
-    try:
-        return parse_release(report.release or "").series < _HIGHER_ZONES_LEFT_OUT
-    except InputError:
-        return False
+    return _is_before(report, _HIGHER_ZONES_LEFT_OUT)
 
 
 def _unlisted_kib(report: OomReport, figures: Figures) -> int:
@@ -196,6 +193,35 @@ def _bound_to_nodes(
     return Cause("the allowed nodes are full", evidence, advice)
 
 
+_POLICY_IS_TOLD = (4, 9)
+"""From here on the report's first line has the nodes that the request was bound to."""
+
+
+def _unspoken_policy(
+    report: OomReport, _figures: Figures, _rooms: list[Room], allowed: list[Room]
+) -> Cause | None:
+    """A node is full and another is not, of a kernel that does not print the memory policy."""
+    nodes = {room.zone.node for room in allowed}
+    full = {n for n in nodes if all(room.is_short for room in allowed if room.zone.node == n)}
+    roomy = [room for room in allowed if room.is_roomy and room.zone.node not in full]
+    if not full or not roomy or not _is_before(report, _POLICY_IS_TOLD):
+        return None
+    short = [room for room in allowed if room.zone.node in full]
+    advice = (
+        "A request that may use all nodes would have gone there: it was bound to the full ones by "
+        "a memory policy (numactl, mbind), which reports before 4.9 don't tell. Widen it."
+    )
+    evidence = tuple(zone_line(room) for room in [*short[:3], *roomy[:3]])
+    return Cause("a node is full, another is not", evidence, advice)
+
+
+def _is_before(report: OomReport, series: tuple[int, int]) -> bool:
+    try:
+        return parse_release(report.release or "").series < series
+    except InputError:
+        return False
+
+
 _MUCH = 2
 """Times the highest watermark: less is what any exit leaves behind for a moment."""
 
@@ -204,7 +230,10 @@ def free_again(report: OomReport, figures: Figures) -> Cause | None:
     """Much more than the highest watermark is free where the request may go, in large blocks."""
     order = report.trigger.order if report.trigger is not None else None
     wanted_kib = _wanted_kib(figures, order or 0)
-    allowed = [room for room in _rooms(report, figures) if is_allowed(report, room.zone)]
+    rooms = _rooms(report, figures)
+    allowed = [room for room in rooms if is_allowed(report, room.zone)]
+    if _unspoken_policy(report, figures, rooms, allowed) is not None:
+        return None
     roomy = [
         room
         for room in allowed
