@@ -213,7 +213,7 @@ def _split(one: Wrapped) -> Sequence[Wrapped]:
 
 def _cleaned(raw: str) -> str:
     """Return a line without what terminals, browsers and mail programs did to its letters."""
-    line = raw.strip("\r\n\0\x1e")
+    line = raw.strip("\r\n\0\x1e\ufeff")
     if "\x1b" in line:
         line = _COLOUR.sub("", line)
     if "\xa0" in line:
