@@ -145,6 +145,8 @@ class OomReport:
     group_memcg: str | None = None
     notes: list[str] = field(default_factory=list)
     """Lines that say something in words: shared memory, already exiting, nobody killable."""
+    is_mixed: bool = False
+    """Lines of another report stand in it, which nothing tells apart."""
     no_killable: bool = False
     panic: str | None = None
     gaps: list[str] = field(default_factory=list)
@@ -154,6 +156,14 @@ class OomReport:
     def release(self) -> str | None:
         """Return the kernel release, or None where the report does not tell."""
         return self.context.release if self.context else None
+
+    @property
+    def processes(self) -> list[TaskRow]:
+        """Return a row of each process: 2.6.25 to 2.6.27 list each thread, with all its memory."""
+        seen: dict[int, TaskRow] = {}
+        for row in self.tasks:
+            seen.setdefault(row.pid if row.tgid is None else row.tgid, row)
+        return list(seen.values())
 
     @property
     def is_memcg(self) -> bool:

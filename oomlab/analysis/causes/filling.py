@@ -48,7 +48,7 @@ def tables(report: OomReport, figures: Figures) -> Cause | None:
     pages, words = figures.counter("pagetables"), ("pagetables",)
     if pages is not None:
         return filled(figures, "page tables", pages, "page tables", advice, *words)
-    sizes = {row.pid: row.pagetable_bytes for row in report.tasks if row.pagetable_bytes}
+    sizes = {row.pid: row.pagetable_bytes for row in report.processes if row.pagetable_bytes}
     found = filled(
         figures, "page tables", sum(sizes.values()) // figures.page_size, "page tables", advice
     )

@@ -128,6 +128,8 @@ class Unwrapper:
             if match is None:
                 break
             if name == "host" and match["program"]:
+                if tuple(names) == self._sequence:
+                    break  # the kernel's own lines have no host here: «usb 1-1: new device»
                 return Wrapped(line[start:], marked=True, host=match["host"], foreign=True)
             told.update({key: value for key, value in match.groupdict().items() if value})
             names.append(name)
