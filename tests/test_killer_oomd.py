@@ -60,6 +60,25 @@ def test_only_leaves_and_groups_are_candidates() -> None:
     assert swap_order(snapshot, "/a/group") == ["/a/group/leaf"]
 
 
+def test_a_monitored_unit_without_cgroups_below_is_its_own_candidate() -> None:
+    """oomd_insert_cgroup_context() takes the monitored cgroup itself where it is a leaf."""
+    leaf = memcg("/a", SWAP_PAGES // 2)
+    assert swap_order(machine(leaf), "/a") == ["/a"]
+    assert swap_order(machine(leaf, memcg("/a/b", SWAP_PAGES // 3)), "/a") == ["/a/b"]
+
+
+def test_oom_score_adj_means_nothing_to_it() -> None:
+    """A cgroup whose processes the kernel would never choose dies all the same."""
+    inside = (("", "/a"),)
+    tasks = (
+        make_task(9, 5, -1000, cgroups=inside),
+        make_task(10, 900, 1000, cgroups=(("", "/b"),)),
+    )
+    snapshot = machine(memcg("/a", SWAP_PAGES // 2), memcg("/b", SWAP_PAGES // 3), tasks=tasks)
+    assert swap_order(snapshot) == ["/a", "/b"]
+    assert [score.task.pid for score in oomlab.rank(snapshot).killable] == [10]
+
+
 def test_swap_takes_the_highest_above_5_percent() -> None:
     """oomd.conf(5): swap usage greater than 5% of total swap, from the highest on."""
     five = SWAP_PAGES * 5 // 100
