@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..analysis.heap import InMemory, Parts, in_memory, parts, pin_words, pins
 from ..analysis.heap_advice import advise
 from ..glibc.heap import StretchView, Survey
 from ..units import human
 from .heap_tables import arenas_table, holes_text, sizes_text
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .strip import Glyphs, strip
 from .tables import Column, Table
 
@@ -37,19 +37,14 @@ def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int
     return "\n".join(section for section in sections if section)
 
 
-def _lines(screen: Screen, *sentences: str) -> str:
-    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
-    return render_table(nothing, screen)
-
-
 def _answer(one: Survey, name: str, screen: Screen) -> str:
     version = "glibc" + (f" {one.version[0]}.{one.version[1]}" if one.version else "")
     arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
     whole, total = parts(one), one.total
     if total is None:
-        return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+        return render_lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
     if whole is None:
-        return _lines(
+        return render_lines(
             screen,
             f"{name}: {version}, {arenas}; {human(total.arena + total.hblkhd)} taken from the "
             f"system, {human(total.uordblks + total.hblkhd)} in use, caches of threads included. "
@@ -77,7 +72,7 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
             f"M_MMAP_THRESHOLD is {human(known.mmap_threshold)}, M_TRIM_THRESHOLD "
             f"{human(known.trim_threshold)} ({how})."
         )
-    return _lines(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _parts(one: Survey, screen: Screen) -> str:
@@ -143,7 +138,7 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     if len(views) > len(largest):
         rest = sum(_span(view) for _, view in views) - sum(_span(view) for _, view in largest)
         lines.append(f"and {len(views) - len(largest)} more with {human(rest)} in all")
-    return _lines(screen, *lines, glyphs.legend())
+    return render_lines(screen, *lines, glyphs.legend())
 
 
 def _span(view: StretchView) -> int:
@@ -154,7 +149,7 @@ def _pins(one: Survey, screen: Screen) -> str:
     """Say what pins tops, where the advice does not."""
     advised = {item.because for item in advise(one)}
     told = [(arena, pin_words(one, arena, pin)) for arena, pin in pins(one)[:_STRIPS]]
-    return _lines(
+    return render_lines(
         screen,
         *(
             f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: {words}."
@@ -168,14 +163,14 @@ def _advice(one: Survey, screen: Screen) -> str:
     lines = []
     for item in advise(one):
         lines += [f"{item.name}: {item.because}.", f"  > {item.do}."]
-    return _lines(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _checks(one: Survey, screen: Screen) -> str:
     wrong = [check for check in one.checks if not check.holds]
     if not wrong:
-        return _lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
-    return _lines(
+        return render_lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
+    return render_lines(
         screen,
         f"{len(one.checks) - len(wrong)} of {len(one.checks)} checks hold; read "
         f"{one.attempts} time{'s' if one.attempts > 1 else ''}; not so:",
