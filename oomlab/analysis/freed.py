@@ -16,6 +16,7 @@ from ..kernel.scope import is_inside
 from ..kernel.sharing import likely_share_mm
 from ..snapshot import MAX_PAGES, Memcg, Snapshot, Task
 from .cgroups import charged_path
+from .unknown import sum_if_known
 
 _STAT_BATCH = 64
 """Charges that a CPU may keep to itself before a cgroup's memory.stat shows them
@@ -37,10 +38,10 @@ class Freed(NamedTuple):
         """Return both together."""
         return Freed(
             self.low_pages + other.low_pages,
-            _plus(self.high_pages, other.high_pages),
+            sum_if_known((self.high_pages, other.high_pages)),
             self.swap_low_pages + other.swap_low_pages,
-            _plus(self.swap_high_pages, other.swap_high_pages),
-            _plus(self.shared_pages, other.shared_pages),
+            sum_if_known((self.swap_high_pages, other.swap_high_pages)),
+            sum_if_known((self.shared_pages, other.shared_pages)),
         )
 
 
@@ -64,13 +65,13 @@ def freed_by(snapshot: Snapshot, dead: Sequence[Task], perhaps: Collection[Task]
         low += max(0, anon - min(shared, sum(task.rss_anon_pages or 0 for task in relatives)))
         swap_low += max(0, swap - sum(task.swap_pages or 0 for task in relatives))
         tables_low += max(_table_pages(task, page) or 0 for task in family)
-    anon_high = _sum([_anon(task) for task in dead])
+    anon_high = sum_if_known([_anon(task) for task in dead])
     shmem = shared_at_most(snapshot, dead)
-    swap_high = _sum([task.swap_pages for task in dead])
+    swap_high = sum_if_known([task.swap_pages for task in dead])
     if swap_high is None and snapshot.machine.swap_pages == 0:
         swap_high = 0
-    tables = _sum([_table_pages(task, page) or 0 for task in dead])
-    high = _plus(_plus(anon_high, shmem), _plus(swap_high, tables))
+    tables = sum_if_known([_table_pages(task, page) or 0 for task in dead])
+    high = sum_if_known((anon_high, shmem, swap_high, tables))
     return Freed(low + swap_low + tables_low, high, swap_low, swap_high, shmem)
 
 
@@ -97,9 +98,9 @@ def shared_at_most(snapshot: Snapshot, tasks: Sequence[Task]) -> int | None:
         mapped.setdefault(charged_path(task, charged, version), []).append(_shmem(task))
     parts = []
     for path, sizes in mapped.items():
-        bound, together = charged.get(path or ""), _sum(sizes)
+        bound, together = charged.get(path or ""), sum_if_known(sizes)
         parts.append(together if bound is None or together is None else min(bound, together))
-    return _sum(parts)
+    return sum_if_known(parts)
 
 
 def _all_inside(tasks: Iterable[Task], memcg: Memcg) -> bool:
@@ -169,16 +170,3 @@ def _anon_inside(snapshot: Snapshot, memcg: Memcg) -> int:
     """Return the anonymous RSS of all processes in a cgroup, pages of several counted for each."""
     inside = (task for task in snapshot.tasks if _all_inside((task,), memcg))
     return sum(task.rss_anon_pages or 0 for task in inside)
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
-
-
-def _sum(parts: Sequence[int | None]) -> int | None:
-    total = 0
-    for part in parts:
-        if part is None:
-            return None
-        total += part
-    return total
