@@ -18,6 +18,7 @@ from oomlab.cli.app import main
 from oomlab.errors import SourceError
 from oomlab.readers.kernel_log import packed
 from oomlab.readers.kernel_log.source import Reading, read_events, read_journal
+from oomlab.readers.load import load
 
 EVENT = one_event("6.12", "memcg-other")
 VICTIMS = read(EVENT)[0].victims
@@ -61,6 +62,22 @@ def test_a_damaged_packed_log_is_said_to_be(kind, tmp_path):
         found_in(path, warned)
         assert len(warned) == 1
         assert "read up to there" in warned[0]
+
+
+def test_damage_of_a_log_is_a_gap_of_its_snapshot(tmp_path, capsys):
+    path = tmp_path / "\x1b[31mlog"
+    path.write_bytes(gzip.compress(EVENT + os.urandom(300_000))[:-50_000])
+    taken = load(path)
+    assert capsys.readouterr().err == ""
+    (why,) = [gap.why for gap in taken.gaps if gap.what == "log"]
+    assert why.startswith(f"{path}: ")
+    assert why.endswith("read up to there")
+    status, out, err = run(capsys, "rank", "--from", path)
+    assert (status, bool(out), "\x1b" in err) == (0, True, False)
+    assert "oomlab: not read: log: " in err
+    path.write_bytes(gzip.compress(os.urandom(300_000))[:-50_000])
+    with pytest.raises(SourceError, match="read up to there; no out-of-memory event"):
+        load(path)
 
 
 BOMB = """

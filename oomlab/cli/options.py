@@ -13,6 +13,7 @@ import typer
 
 from ..errors import InputError
 from .early import WORKERS
+from .notices import tell
 
 if TYPE_CHECKING:
     from ..output.render import Screen
@@ -112,10 +113,8 @@ def report_gaps(snapshot: Snapshot) -> None:
 
 def warn_gaps(gaps: Iterable[Gap]) -> None:
     """Say on stderr what could not be read, a line each."""
-    from ..output.escape import printable
-
     for gap in gaps:
-        print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
+        tell(f"not read: {gap}")
 
 
 def screen() -> Screen:
