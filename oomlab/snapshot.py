@@ -124,6 +124,8 @@ class Machine(NamedTuple):
     """AnonPages: anonymous memory in RAM, which only ends with its processes."""
     swapped_out_pages: int | None = None
     """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
+    oom_kills: int | None = None
+    """Processes killed since boot, whoever's limit was hit (vmstat oom_kill, since 4.13)."""
     cpus: int | None = None
     """Online CPUs, from which the error of the per-CPU counters follows."""
     nodes: tuple[Node, ...] | None = None

@@ -405,6 +405,7 @@ def make_node() -> Snapshot:
         swap_free_pages=swap - out - 900,
         anon_pages=used,
         swapped_out_pages=out + 31000,
+        oom_kills=sum(group.kills for group in groups),
         cpus=8,
         nodes=(Node(0, ram + 180000, ram + 102000, ram, free, cache),),
         uptime_seconds=986_400,

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,16 +187,6 @@ def test_a_name_does_where_it_is_unique(run_cli: Run) -> None:
     assert run_cli("explain", "4194305")[2].startswith("oomlab: no process 4194305")
 
 
-def test_sixty_thousand_mappings_are_explained(run_cli: Run) -> None:
-    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
-    number = min(60_000, limit - 1000)
-    with running(compiled("many"), str(number)) as (process, _):
-        began = time.process_time()
-        found = explained(run_cli, process.pid)
-        assert time.process_time() - began < 20  # a hang, not a speed: usually 1 to 1.5 s
-    assert sum(kind["mappings"] for kind in found["kinds"]) >= number
-
-
 def test_a_zombie_is_told(run_cli: Run) -> None:
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -206,24 +195,6 @@ def test_a_zombie_is_told(run_cli: Run) -> None:
         assert "the kernel never kills it: no memory (zombie)" in out
         assert "it maps nothing" in out
         assert explained(run_cli, process.pid)["killing_frees"] is None
-
-
-def test_a_thread_of_the_kernel_is_told(run_cli: Run) -> None:
-    if b"kthreadd" not in Path("/proc/2/stat").read_bytes():
-        pytest.skip("no threads of the kernel in this pid namespace")
-    status, out, _ = run_cli("explain", "2")
-    assert status == 0
-    assert "the kernel never kills it: kernel thread" in out
-
-
-def test_a_process_that_ends_in_the_middle_is_told(run_cli: Run) -> None:
-    with subprocess.Popen(["sleep", "0.2"]) as process:
-        reaper = threading.Thread(target=process.wait)
-        reaper.start()
-        status, _, err = run_cli("explain", str(process.pid), "--interval", "0.6")
-        reaper.join()
-    assert status == 2
-    assert f"process {process.pid}" in err
 
 
 def test_without_rights_there_is_less_and_it_is_said(sleeper: int) -> None:

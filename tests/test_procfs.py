@@ -19,6 +19,7 @@ from oomlab import Task
 from oomlab.readers import forked, procfs
 from oomlab.readers.machine import (
     parse_meminfo,
+    parse_oom_kills,
     parse_swapped_out,
     parse_word_bits,
     parse_zoneinfo,
@@ -361,6 +362,11 @@ Node 1, zone   Normal
         (1, 7, 7, None, None, None),
     ]
     assert parse_zoneinfo(b"") is None
+
+
+def test_past_kills_are_counted_since_4_13() -> None:
+    assert parse_oom_kills(b"oom_kill 7\npgmigrate_success 9\n") == 7
+    assert parse_oom_kills(b"pswpin 9\nxoom_kill 3\noom_kills 4\n") is None
 
 
 def test_swapped_out_pages_count_every_way() -> None:

@@ -134,3 +134,17 @@ def test_the_table_of_agreement_is_the_one_in_the_documentation(
         print(f"\n{table}")
     page = Path(ROOT.parent.parent / "docs" / "model.md").read_text()
     assert table in page
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_machine_s_past_kills_are_those_of_the_log_at_cgroups_limits_too(kernel: str) -> None:
+    """From 4.13 on vmstat counts each "Killed process" line, whoever's limit was hit."""
+    lines, counted = 0, []
+    for event in events(kernel):
+        counted.append((snapshot_of(event.snapshot).machine.oom_kills, lines))
+        lines += event.report.count("Killed process")
+    if tuple(map(int, kernel.split("-")[0].split(".")[:2])) < (4, 13):
+        assert {kills for kills, _ in counted} == {None}
+    else:
+        assert [kills for kills, _ in counted] == [lines for _, lines in counted]
+        assert len(set(counted)) > 15

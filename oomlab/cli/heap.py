@@ -13,6 +13,7 @@ from .options import Format, OutputFormat, Proc, print_json, print_table, screen
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..analysis.allocator import Allocator
     from ..output.strip import Glyphs
 
 _DEFAULT_COUNT = 5
@@ -26,6 +27,9 @@ def heap(
     most: Annotated[
         str, typer.Option("--max", metavar="SIZE", help="Walk no more of a heap than this.")
     ] = "16G",
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="Show what was seen after so long: 10s, 5m.")
+    ] = "1m",
     form: OutputFormat = Format.table,
     proc: Proc = None,
 ) -> None:
@@ -36,24 +40,25 @@ def heap(
     """
     from ..readers.heap import NotGlibcError, read_heap
     from ..readers.procfs import PROC
-    from ..units import parse_size
+    from ..units import parse_duration, parse_size
 
-    most_bytes = parse_size(most)
+    most_bytes, most_seconds = parse_size(most), parse_duration(timeout)
     root = proc or PROC
     pid, name = _find(process, root)
     try:
-        one = read_heap(root, pid, most_bytes)
+        one = read_heap(root, pid, most_bytes, most_seconds)
     except NotGlibcError as error:
         raise SourceError(_refusal(root, pid, name) or str(error)) from error
+    beside = [other.name for other in _allocators(root, pid) if not other.is_malloc]
     if form is Format.json:
         from ..output.heap_document import heap_document
 
-        print_json(heap_document(one, pid, name))
+        print_json(heap_document(one, pid, name, beside))
         return
     if form is Format.table:
         from ..output.heap import heap_text
 
-        text = heap_text(one, f"{pid} ({name})", screen(), _glyphs(), count)
+        text = heap_text(one, f"{pid} ({name})", screen(), _glyphs(), count, beside)
         sys.stdout.write(text)
     else:
         from ..output.heap_tables import arenas_table
@@ -74,15 +79,20 @@ def _find(process: str, root: Path) -> tuple[int, str]:
     return task.pid, task.comm
 
 
-def _refusal(root: Path, pid: int, name: str) -> str | None:
-    """Say whose malloc it is instead, as far as that can be told."""
+def _allocators(root: Path, pid: int) -> tuple[Allocator, ...]:
+    """Return the allocators of a process, as far as they can be told."""
     from ..analysis.allocator import WANTED_SYMBOLS, find_allocators
     from ..readers.elf import read_elves
     from ..readers.mappings import read_address_space
 
     space = read_address_space(root, pid)
     elves, _ = read_elves(root, space, WANTED_SYMBOLS)
-    others = [one.name for one in find_allocators(space, elves) if one.key != "glibc"]
+    return find_allocators(space, elves)
+
+
+def _refusal(root: Path, pid: int, name: str) -> str | None:
+    """Say whose malloc it is instead, as far as that can be told."""
+    others = [one.name for one in _allocators(root, pid) if one.key != "glibc"]
     if not others:
         return None
     return (

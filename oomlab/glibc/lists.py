@@ -12,6 +12,7 @@ from .memory import Memory
 _FLAGS = 7
 MAX_NODES = 2_000_000
 """A list is followed so far: some seconds; what lies beyond is told, not counted."""
+_TIMED_NODES = 1 << 12
 
 
 class Chunk(NamedTuple):
@@ -29,13 +30,19 @@ class Chain(NamedTuple):
     """Whether it was followed to its end."""
 
 
+def _enough(memory: Memory, chunks: Sequence[Chunk]) -> bool:
+    """Tell whether a list is too long to be followed any further."""
+    timed = len(chunks) % _TIMED_NODES == _TIMED_NODES - 1
+    return len(chunks) >= MAX_NODES or (timed and memory.time_left() <= 0)
+
+
 def fastbin(memory: Memory, layout: Layout, head: int, *, mangled: bool) -> Chain:
     """Follow a fastbin from its head."""
     chunks: list[Chunk] = []
     address = head
     seen: set[int] = set()
     while address:
-        if address in seen or not layout.may_be_chunk(address) or len(chunks) >= MAX_NODES:
+        if address in seen or not layout.may_be_chunk(address) or _enough(memory, chunks):
             return Chain(chunks, False)
         words = memory.words(address + layout.pointer_bytes, 2)
         if words is None or words[0] & ~_FLAGS < layout.minimum:
@@ -140,7 +147,7 @@ def _ring(memory: Memory, layout: Layout, place: int, heads: Sequence[int], inde
     while address != place:
         words = memory.words(address, 4) if layout.may_be_chunk(address) else None
         # Each chunk must point forward to where we came from.
-        if words is None or words[2] != after or len(chunks) >= MAX_NODES:
+        if words is None or words[2] != after or _enough(memory, chunks):
             return Chain(chunks, False)
         chunks.append(Chunk(address, words[1] & ~_FLAGS))
         address, after = words[3], address

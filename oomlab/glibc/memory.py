@@ -19,11 +19,18 @@ def as_words(data: bytes, pointer_bytes: int) -> memoryview[int]:
 
 
 class Memory:
-    """Reads words of ``pointer_bytes``; small reads come from blocks kept until ``forget()``."""
+    """Reads words of ``pointer_bytes``; small reads come from blocks kept until ``forget()``.
 
-    def __init__(self, read: Read, pointer_bytes: int) -> None:
+    ``time_left`` is the share that is left of the time that all the reading may take: what
+    follows long lists or walks far asks it now and then, and breaks off.
+    """
+
+    def __init__(
+        self, read: Read, pointer_bytes: int, time_left: Callable[[], float] = lambda: 1.0
+    ) -> None:
         self.read = read
         self.pointer_bytes = pointer_bytes
+        self.time_left = time_left
         self.limit = 1 << (8 * pointer_bytes)
         self._blocks: dict[int, bytes] = {}
 

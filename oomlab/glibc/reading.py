@@ -17,7 +17,7 @@ from .stretches import MmappedChunk, Stretch, heap_stretches, search_anonymous
 
 _FLAGS = 7
 _MAX_BIN_NODES = 300_000
-"""Bins with more chunks are not followed: the walk has counted them."""
+"""Bins with more chunks are not followed where the walk has counted them."""
 
 
 class Process(NamedTuple):
@@ -208,7 +208,7 @@ def _stretches(
 
 
 def _binned(memory: Memory, layout: Layout, arena: Arena, walk: ArenaWalk) -> Binned | None:
-    if walk.free_chunks > _MAX_BIN_NODES:
+    if walk.complete and walk.free_chunks > _MAX_BIN_NODES:
         return None
     chunks = size = 0
     whole = True

@@ -48,8 +48,8 @@ def _version(process: Process, path: str) -> tuple[int, int] | None:
 def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
     """Read the heap; read it again where it moved meanwhile, and keep the best reading.
 
-    No stretch is walked for more than ``most_bytes``. Raises UnknownTaskError where the process
-    ends meanwhile, or runs another program.
+    No stretch is walked for more than ``most_bytes``, and the memory knows how much time is left.
+    Raises UnknownTaskError where the process ends meanwhile, or runs another program.
     """
     best: Survey | None = None
     for attempt in range(1, _ATTEMPTS + 1):
@@ -60,7 +60,7 @@ def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
         if best is None or _broken(found) < _broken(best):
             best = found
         size = sum(one.walk.arena.system_mem for one in reading.arenas)
-        if not _broken(found) or size > _MOST_AGAIN:
+        if not _broken(found) or size > _MOST_AGAIN or process.memory.time_left() < 0.5:
             break
     assert best is not None
     return best

@@ -11,6 +11,8 @@ from .memory import Memory, as_words
 
 BLOCK_BYTES = 16 << 20
 _FLAGS = 7
+_KEPT_FOR_LISTS = 0.3
+"""This share of the time is left to malloc's own lists: they tell the totals without a walk."""
 
 FreeChunks = list[tuple[int, int]]
 """Free chunks by address and size, in order."""
@@ -36,7 +38,8 @@ class End(NamedTuple):
     address: int
     """The chunk that was not counted any more."""
     why: str
-    """``stop``, ``fence`` (a chunk too small to be one), ``broken``, ``unreadable``, ``limit``."""
+    """``stop``, ``fence`` (a chunk too small to be one), ``broken``, ``unreadable``, ``limit``,
+    ``time``."""
 
 
 class Walker:
@@ -55,7 +58,8 @@ class Walker:
         """Count the chunks from ``first`` on, up to the chunk at ``stop``.
 
         The chunk that would begin at or beyond ``limit``, the end of what is mapped, breaks the
-        walk where it isn't ``stop``. After ``most_bytes`` it is broken off.
+        walk where it isn't ``stop``. After ``most_bytes``, or when time runs
+        out, it is broken off.
         """
         address = first
         while address != stop:
@@ -63,6 +67,8 @@ class Walker:
                 return End(address, "broken")
             if address - first >= most_bytes:
                 return End(address, "limit")
+            if self._memory.time_left() < _KEPT_FOR_LISTS:
+                return End(address, "time")
             block_end = min(address + BLOCK_BYTES, stop + self._layout.header_bytes, limit)
             block_end = min(block_end, max(first + most_bytes, address + self._layout.minimum))
             data = self._memory.read(address, block_end - address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..analysis.heap import InMemory, Parts, in_memory, parts, pin_words, pins
@@ -26,9 +26,19 @@ class _Part(NamedTuple):
     note: str
 
 
-def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int) -> str:
-    """Return the whole story of one heap, with ``count`` holes and arenas at most."""
-    sections = [_answer(one, name, screen), _parts(one, screen)]
+def heap_text(
+    one: Survey,
+    name: str,
+    screen: Screen,
+    glyphs: Glyphs,
+    count: int,
+    beside: Sequence[str] = (),
+) -> str:
+    """Return the whole story of one heap, with ``count`` holes and arenas at most.
+
+    ``beside`` are the allocators that the process has for itself beside malloc.
+    """
+    sections = [_answer(one, name, screen) + _beside(beside, screen), _parts(one, screen)]
     sections += [_strips(one, screen, glyphs), _advice(one, screen), _pins(one, screen)]
     if len(one.arenas) > 1:
         sections.append(render_table(arenas_table(one, count), screen))
@@ -37,12 +47,26 @@ def heap_text(one: Survey, name: str, screen: Screen, glyphs: Glyphs, count: int
     return "\n".join(section for section in sections if section)
 
 
+def _beside(names: Sequence[str], screen: Screen) -> str:
+    """Say whose memory is not to be looked for here."""
+    if not names:
+        return ""
+    who = " and ".join(names)
+    verb = "has" if len(names) == 1 else "have"
+    text = f"{who} {verb} memory of its own beside this heap: only malloc's is shown here."
+    return render_lines(screen, text[0].upper() + text[1:])
+
+
 def _answer(one: Survey, name: str, screen: Screen) -> str:
     version = "glibc" + (f" {one.version[0]}.{one.version[1]}" if one.version else "")
     arenas = "one arena" if len(one.arenas) == 1 else f"{len(one.arenas)} arenas"
     whole, total = parts(one), one.total
     if total is None:
-        return render_lines(screen, f"{name}: {version}, {arenas}; its figures could not be read.")
+        late = any(view.why == "time" for arena in one.arenas for view in arena.stretches)
+        why = " in that time (--timeout)" if late else ""
+        return render_lines(
+            screen, f"{name}: {version}, {arenas}; its figures could not be read{why}."
+        )
     if whole is None:
         return render_lines(
             screen,
@@ -131,7 +155,7 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     for arena, view in largest:
         what = "The main heap" if arena.is_main else f"Arena {arena.address:#x}"
         seen = human(view.walked_to - view.stretch.start)
-        limit = " (--max)" if view.why == "limit" else ""
+        limit = {"limit": " (--max)", "time": " (--timeout)"}.get(view.why, "")
         incomplete = "" if view.complete else f", of which the first {seen} were seen{limit}"
         lines.append(f"{what}: {human(_span(view))} from {view.stretch.start:#x}{incomplete}")
         lines.append(strip(view, columns, glyphs))

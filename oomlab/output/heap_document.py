@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..analysis.heap import histogram, in_memory, parts, pin_words, pins
@@ -12,8 +13,11 @@ HEAP_SCHEMA = "oomlab.heap/1"
 _LARGEST = 20
 
 
-def heap_document(one: Survey, pid: int, name: str) -> dict[str, Any]:
-    """Return the JSON document ``oomlab.heap/1``: bytes and counts as mallinfo(3) has them."""
+def heap_document(one: Survey, pid: int, name: str, beside: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the JSON document ``oomlab.heap/1``: bytes and counts as mallinfo(3) has them.
+
+    ``beside`` are the allocators that the process has for itself beside malloc.
+    """
     whole, known, total = parts(one), in_memory(one), one.total
     parameters = one.parameters
     return {
@@ -22,6 +26,7 @@ def heap_document(one: Survey, pid: int, name: str) -> dict[str, Any]:
         "comm": name,
         "glibc": ".".join(map(str, one.version)) if one.version else None,
         "library": one.library,
+        "beside": list(beside),
         "pointer_bytes": one.pointer_bytes,
         "page_size": one.page_size,
         "main": _info(one.main),

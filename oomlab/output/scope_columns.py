@@ -83,7 +83,7 @@ class ScopeRow(NamedTuple):
         """Processes killed there so far, below it included where the kernel counts so."""
         memcg = self.scope.memcg
         if memcg is None:
-            return None
+            return self.snapshot.machine.oom_kills if self.kind == "machine" else None
         return memcg.oom_kills if memcg.oom_kills_below is None else memcg.oom_kills_below
 
     @property

@@ -11,15 +11,19 @@ from ..glibc.survey import locate, survey
 from .process_memory import ProcessMemory
 
 MOST_BYTES = 16 << 30
+MOST_SECONDS = 60.0
 
 
 class NotGlibcError(SourceError):
     """The process takes no memory from glibc's malloc."""
 
 
-def read_heap(root: Path, pid: int, most_bytes: int = MOST_BYTES) -> Survey:
+def read_heap(
+    root: Path, pid: int, most_bytes: int = MOST_BYTES, most_seconds: float = MOST_SECONDS
+) -> Survey:
     """Walk the heap of one process; no stretch of it for more than ``most_bytes``.
 
+    After about ``most_seconds`` what was seen so far is returned.
     Raises UnknownTaskError where the process is gone, SourceError where its memory may not be
     read, NotGlibcError where it has another allocator, or glibc's and has not used it.
     """
@@ -27,7 +31,7 @@ def read_heap(root: Path, pid: int, most_bytes: int = MOST_BYTES) -> Survey:
         header = opened.elf_header()
         if header is None:
             raise SourceError(f"process {pid} runs no program of this machine's kind")
-        memory = opened.memory(header)
+        memory = opened.memory(header, most_seconds)
         process = Process(
             memory, opened.mappings, opened.pages, opened.page_size, header.machine, opened.file
         )

@@ -67,6 +67,7 @@ def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
         cpus=_online_cpus(root),
         nodes=parse_zoneinfo(zones) if zones else None,
         swapped_out_pages=parse_swapped_out(vmstat) if vmstat else None,
+        oom_kills=parse_oom_kills(vmstat) if vmstat else None,
         uptime_seconds=_read_uptime(root),
         init_pid_namespace=inside,
         meminfo_replaced=replaced,
@@ -155,6 +156,15 @@ def parse_swapped_out(text: bytes) -> int:
     """Return the pages ever swapped out, to a device, to zswap or as zero-filled pages."""
     found = re.findall(rb"^(?:pswpout|zswpout|swpout_zero) (\d+)$", text, re.MULTILINE)
     return sum(map(int, found))
+
+
+def parse_oom_kills(text: bytes) -> int | None:
+    """Return how many processes were killed since boot, at cgroups' limits too; None before 4.13.
+
+    Source: 8e675f7af507 ("mm/oom_kill: count global and memory cgroup oom kills") (in v4.13).
+    """
+    found = re.search(rb"^oom_kill (\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _is_replaced(root: Path, name: str) -> bool:

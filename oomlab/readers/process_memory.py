@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +23,9 @@ from .smaps import parse_mappings
 _PRESENT, _SWAPPED = 1 << 63, 1 << 62
 _ENTRY_BYTES = 8
 _BLOCK_ENTRIES = 1 << 17
+_FEW_ENTRIES = 64
+_PARTS = 8
+"""A block of pagemap whose entries differ is looked at in parts: most of them are alike."""
 _MAX_ADDRESS = (1 << 63) - 1
 _MAX_FILE = 256 << 20
 
@@ -128,9 +132,14 @@ class ProcessMemory:
                 return ElfHeader(4 * head[4], int.from_bytes(head[18:20], sys.byteorder))
         return None
 
-    def memory(self, header: ElfHeader) -> Memory:
-        """Return the memory in words of the process's own width."""
-        return Memory(self.read, header.pointer_bytes)
+    def memory(self, header: ElfHeader, most_seconds: float) -> Memory:
+        """Return the memory in words of the process's own width; the time runs from now on."""
+        begun = time.monotonic()
+        return Memory(
+            self.read,
+            header.pointer_bytes,
+            lambda: 1 - (time.monotonic() - begun) / most_seconds,
+        )
 
     def read(self, address: int, size: int) -> bytes:
         """Read bytes; fewer or none where nothing is mapped any more.
@@ -221,7 +230,7 @@ class ProcessMemory:
                 return None
             if not data:
                 break
-            _add_entries(data, at * size, size, returned, swapped)
+            add_entries(data, at * size, size, returned, swapped)
             at += len(data) // _ENTRY_BYTES
         return Pages(_clipped(returned, start, end), _clipped(swapped, start, end))
 
@@ -230,7 +239,7 @@ def _is_anonymous(one: Mapping) -> bool:
     return (one.anonymous or one.path == "[heap]") and one.permissions.endswith("p")
 
 
-def _add_entries(
+def add_entries(
     data: bytes, address: int, size: int, returned: list[Range], swapped: list[Range]
 ) -> None:
     """Add the pages of a block of pagemap to ranges. Source: Documentation/…/pagemap.rst."""
@@ -238,6 +247,12 @@ def _add_entries(
     if data == data[:_ENTRY_BYTES] * count:  # all alike: as in memory that was never touched
         entry = int.from_bytes(data[:_ENTRY_BYTES], sys.byteorder)
         _add(entry, address, count * size, returned, swapped)
+        return
+    if count > _FEW_ENTRIES:
+        part = count // _PARTS
+        for start in range(0, count, part):
+            piece = data[start * _ENTRY_BYTES : (start + part) * _ENTRY_BYTES]
+            add_entries(piece, address + start * size, size, returned, swapped)
         return
     for entry in memoryview(data)[: count * _ENTRY_BYTES].cast("Q"):
         if not entry & _PRESENT:

@@ -12,7 +12,13 @@ from typing import Any
 from ..errors import SnapshotFormatError, SourceError
 from ..meminfo import MemInfo
 from ..snapshot import Gap, Machine, Snapshot, Task, scan_order_key
-from .machine import SYSCTLS, parse_meminfo, parse_swapped_out, parse_zoneinfo
+from .machine import (
+    SYSCTLS,
+    parse_meminfo,
+    parse_oom_kills,
+    parse_swapped_out,
+    parse_zoneinfo,
+)
 from .memcg import parse_memcgs
 from .meminfo import parse_counters, parse_zones
 from .procpid import RawTask, leader_has_exited, make_task
@@ -71,6 +77,7 @@ def _machine(system: dict[str, bytes]) -> Machine:
         cpus=len(set(re.findall(rb"^ +cpu: (\d+)$", zones or b"", re.MULTILINE))) or None,
         nodes=parse_zoneinfo(zones) if zones else None,
         swapped_out_pages=parse_swapped_out(vmstat) if vmstat else None,
+        oom_kills=parse_oom_kills(vmstat) if vmstat else None,
         uptime_seconds=int(uptime.split(b".")[0]) if uptime else None,
         init_pid_namespace=True,
     )._replace(**parse_meminfo(system["/proc/meminfo"], page_size), **sysctls)  # type: ignore[arg-type]

@@ -59,6 +59,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--kernel", action="append", default=[], metavar="NAME",
                         help="only this boot, such as 6.1 or 6.1-v1; may be repeated")  # fmt: skip
+    parser.add_argument("--kind", action="append", default=[],
+                        help="only these scenes, such as cascade; may be repeated")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=1, help="so many times the scenes")
     parser.add_argument("--jobs", type=int, default=2, help="guests side by side")
     parser.add_argument("--refresh", action="store_true", help="ask apt for newer kernels")
@@ -73,6 +75,8 @@ def boot_names(kernel: Kernel) -> list[str]:
 
 def _run(image: Path, name: str, options: argparse.Namespace) -> Tally:
     plan = make_plan(options.seed, name, options.rounds)
+    if options.kind:
+        plan["scenes"] = [scene for scene in plan["scenes"] if scene["kind"] in options.kind]
     keep = cache_directory() / "boots" / name
     done = guest.boot(image, plan, "v1" if name.endswith("-v1") else "v2", keep)
     (keep / "plan.json").write_text(json.dumps(plan))

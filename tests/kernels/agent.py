@@ -16,7 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filling import Filler
+
 from oomlab.analysis.ranking import rank
+from oomlab.analysis.scopes import find_scopes
 from oomlab.analysis.suggest import suggest
 from oomlab.analysis.suggestion import Growth
 from oomlab.readers.load import load, with_memcgs
@@ -87,17 +90,23 @@ class Stage:
         self.version = 1 if (TOP / "memory.limit_in_bytes").exists() else 2
         self.first = True
         self.started = 0.0
+        self.filler: Filler | None = None
 
     def play(self, scene: Json) -> None:
         """Set a scene up, run its events, and clear it away."""
         for group in scene["groups"]:
             self._make_group(group)
         pids = self._start(scene["people"])
+        self.filler = None
+        if "fill" in scene:
+            self.filler = Filler(TOP, scene["fill"], [group["path"] for group in scene["groups"]])
         time.sleep(0.05)
         if "protect" in scene:
             self._protect(scene, pids)
         for event in scene["events"]:
             self._run(scene, event, pids)
+        if self.filler is not None:
+            self.filler.end()
         self._clear(scene)
 
     def _make_group(self, group: Json) -> None:
@@ -117,10 +126,14 @@ class Stage:
         self.log.lines()  # what was said between events is not this one's
         time.sleep(max(0.0, self.started + SPACING_SECONDS - time.monotonic()))
         self.started = time.monotonic()
+        lines: list[str] = []
+        steps: list[Json] = []
         if event["kind"] == "sysrq":
             lines = self._tell_to_kill()
+        elif event["kind"] == "fill":
+            steps = self._fill(lines, event["steps"])
         else:
-            lines = self._let_grow(pids[event["grower"]])
+            self._let_grow(pids[event["grower"]])
         self._await_calm(lines)
         record = {
             "scene": scene["number"],
@@ -129,13 +142,48 @@ class Stage:
             "gone": sorted(before - living()),
             "seconds": round(time.monotonic() - self.started, 3),
             "log": lines,
+            "steps": steps,
         }
         self.records.write("event", json.dumps(record).encode())
 
+    def _fill(self, lines: list[str], most: int) -> list[Json]:
+        """Let the filler fill, kill after kill; return what each step did to whom."""
+        assert self.filler is not None
+        steps: list[Json] = []
+        while len(steps) < most:
+            time.sleep(max(0.0, self.started + SPACING_SECONDS - time.monotonic()))
+            self.started, before = time.monotonic(), living()
+            step = self.filler.go_on(EVENT_SECONDS)
+            if step["why"] == "killed":
+                self._await_calm(lines)
+                step["after"] = self._settled()
+                step["gone"] = sorted(before - living())
+            steps.append(step)
+            if step["why"] != "killed":
+                break
+        return steps
+
+    def _settled(self) -> dict[str, int]:
+        """Return the cgroups' usage once it stays: a process is gone before all its memory is."""
+        assert self.filler is not None
+        limit, same = time.monotonic() + EVENT_SECONDS, 0
+        last = self.filler.usage()
+        while same < 5 and time.monotonic() < limit:
+            time.sleep(0.02)
+            now = self.filler.usage()
+            same, last = (same + 1 if now == last else 0), now
+        return last
+
     def _protect(self, scene: Json, pids: list[int]) -> None:
         """Let oomlab say what protects some of the scene, and write it."""
+        snapshot, memcg = load(), None
+        if "fill" in scene:
+            snapshot = with_memcgs(snapshot)
+            path = f"/{scene['fill']}"
+            (where,) = (s for s in find_scopes(snapshot, every=True) if s.path == path)
+            memcg = path if where.first is None else where.first
         found = suggest(
-            rank(load()),
+            rank(snapshot, memcg=memcg),
             [pids[index] for index in scene["protect"]],
             growth=Growth(percent=scene["growth_percent"]),
         )
@@ -148,6 +196,7 @@ class Stage:
         )
         record = {
             "scene": scene["number"],
+            "memcg": memcg,
             "protected": [task.pid for task in found.protected],
             "sacrificed": [task.pid for task in found.sacrificed],
             "changes": [[c.task.pid, c.before, c.after] for c in found.changes],
@@ -176,14 +225,13 @@ class Stage:
             time.sleep(0.002)
         return lines
 
-    def _let_grow(self, grower: int) -> list[str]:
+    def _let_grow(self, grower: int) -> None:
         """Let a process grow until it has had enough or is killed."""
         signal_to(grower, signal.SIGUSR1)
         limit = time.monotonic() + EVENT_SECONDS
         while is_living(grower) and time.monotonic() < limit:
             time.sleep(0.02)
         signal_to(grower, signal.SIGKILL)
-        return []
 
     def _await_calm(self, lines: list[str]) -> None:
         """Add the event's further lines, until the killed have gone and the log is quiet."""

@@ -39,17 +39,19 @@ def build(directory: Path, plan: str) -> Path:
     (root / "bin/sh").symlink_to("busybox")
     shutil.copy(HERE / "init.sh", root / "init")
     (root / "init").chmod(0o755)
-    compile_crowd(root / "bin/crowd")
+    for name in ("crowd", "filler"):
+        compile_program(name, root / "bin" / name)
     _copy_python(root)
-    shutil.copy(HERE / "agent.py", root / "agent.py")
+    for name in ("agent.py", "filling.py"):
+        shutil.copy(HERE / name, root / name)
     (root / "plan.json").write_text(plan)
     return _pack(root, directory / "initramfs")
 
 
-def compile_crowd(target: Path) -> None:
-    """Compile the program of the guest's processes, linked statically."""
+def compile_program(name: str, target: Path) -> None:
+    """Compile a program of the guest's processes, linked statically."""
     flags = ["-O2", "-Wall", "-Werror", "-static", "-pthread"]
-    subprocess.run(["gcc", *flags, "-o", target, HERE / "crowd.c"], check=True)
+    subprocess.run(["gcc", *flags, "-o", target, HERE / f"{name}.c"], check=True)
 
 
 def _copy_python(root: Path) -> None:

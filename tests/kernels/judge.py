@@ -19,6 +19,7 @@ from oomlab.kernel.evidence import pick_era
 from oomlab.readers.saved import parse_snapshot
 from oomlab.snapshot import Snapshot
 
+from .cascades import Filling
 from .deaths import deaths
 from .people import SHARER_MARKS
 from .state import ranking_for, with_table
@@ -53,6 +54,8 @@ class Tally:
     """Kills that can't be known beforehand, by the reason."""
     orders: Counter[str] = field(default_factory=Counter)
     constraints: Counter[str] = field(default_factory=Counter)
+    cascades: Counter[str] = field(default_factory=Counter)
+    """What was said of cgroups that were filled, as far as it came true."""
     promises: Counter[str] = field(default_factory=Counter)
     """Suggestions that were applied, by what became of them."""
     faults: list[str] = field(default_factory=list)
@@ -76,9 +79,12 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
             assert era is not None
             scene = scenes[body["scene"]]
             _judge_marks(scene, snapshot, tally)
-            _judge_event(_Event(scene, body, snapshot, era, tally))
+            event = _Event(scene, body, snapshot, era, tally)
+            _judge_event(event)
+            if "fill" in scene:
+                _judge_filling(event)
             if body["scene"] in promises:
-                promises[body["scene"]].see(body["gone"])
+                _see(promises[body["scene"]], event)
         elif kind == "suggestion":
             promises[body["scene"]] = Promise(body)
     for promise in promises.values():
@@ -87,12 +93,31 @@ def judge_boot(plan: Json, records: Iterable[tuple[str, Json]]) -> Tally:
     return tally
 
 
+def _judge_filling(event: _Event) -> None:
+    filling = Filling(event.scene, event.body, event.snapshot, event.era, event.ooms)
+    filling.judge()
+    event.tally.cascades += filling.counts
+    event.tally.faults += [f"{event.where}: {fault}" for fault in filling.faults]
+
+
+def _see(promise: Promise, event: _Event) -> None:
+    """Show a promise who died: of a filled cgroup kill by kill, while its limit is the one met."""
+    if promise.memcg is None:
+        promise.see(event.body["gone"])
+        return
+    for oom in event.ooms:
+        if oom.memcg != promise.memcg:
+            return
+        promise.see(deaths(oom, event.snapshot, event.scene["shares"]))
+
+
 class Promise:
     """A suggestion that was applied: whom it protects from whom, and who died when."""
 
     def __init__(self, body: Json) -> None:
         self.protected, self.sacrificed = set(body["protected"]), set(body["sacrificed"])
         self.outcome = "impossible" if body["impossible"] else "kept"
+        self.memcg = body.get("memcg")
         self.faults = [f"scene {body['scene']}: refused: {why}" for why in body["refused"]]
         self._scene, self._changes, self._dead = body["scene"], body["changes"], set[int]()
 

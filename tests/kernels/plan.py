@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from . import trees
 from .people import (
     MIB,
     Cast,
@@ -29,9 +30,11 @@ def make_plan(seed: int, name: str, rounds: int = 1) -> Json:
     with_swap = (
         [sysrq] * 6 + [protect] * 3 + [memcg] * 5 + [nested] * 4 + [memcg_swap] * 2 + [machine]
     )
+    without = [protect] + [cpuset] * 2 + [mempolicy] * 2 + [machine] * 2 + [sysrq]
+    with_swap += [trees.cascade, trees.shield] * (4 if version == 2 else 2)
+    without += [trees.cascade, trees.shield] * (5 if version == 2 else 2)
     if version == 2:
         with_swap += [group_kill] * 3
-    without = [protect] + [cpuset] * 2 + [mempolicy] * 2 + [machine] * 2 + [sysrq]
     rng.shuffle(with_swap)
     rng.shuffle(without)
     scenes = [(make, True) for make in with_swap * rounds]

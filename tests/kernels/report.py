@@ -68,9 +68,10 @@ def _row(tally: Tally) -> tuple[object, ...]:
 
 def _sums(tallies: Sequence[Tally]) -> list[str]:
     constraints, reasons, orders = Counter[str](), Counter[str](), Counter[str]()
-    promises = Counter[str]()
+    promises, cascades = Counter[str](), Counter[str]()
     for tally in tallies:
         promises += tally.promises
+        cascades += tally.cascades
         constraints += tally.constraints
         reasons += tally.reasons
         orders += tally.orders
@@ -83,4 +84,7 @@ def _sums(tallies: Sequence[Tally]) -> list[str]:
     if promises:
         kinds = ", ".join(f"{n} {c}" for c, n in sorted(promises.items()))
         lines.append(f"suggestions applied: {kinds}")
+    if cascades:
+        lines.append("cgroups that were filled until all had died:")
+        lines += [f"  {count} {what}" for what, count in sorted(cascades.items())]
     return lines

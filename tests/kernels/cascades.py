@@ -1,0 +1,157 @@
+"""Judge scopes and cascades: what oomlab said before the first kill, and what the kernel did.
+
+All is said of one snapshot: whose limit is met first, who dies one after the other, who dies
+with each, what each death gives back, and whether anybody is left. Where a death gives room at
+the limits above it another one may be met next: from there on a new cascade is said, of who
+is left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from oomlab.analysis.cascade import Kill, cascade
+from oomlab.analysis.ranking import Ranking, rank
+from oomlab.analysis.scopes import OomScope, find_scopes
+from oomlab.kernel.eras import Era
+from oomlab.snapshot import Snapshot
+
+from .deaths import deaths
+from .filling import CHUNK_BYTES
+from .truth import Oom
+
+Json = dict[str, Any]
+
+KERNEL_BYTES = 512 * 1024
+"""What a process is charged for beside its own pages, at most: stacks, mm, files."""
+IN_A_ROW = 3
+STOCK_PAGES = 64
+"""Charged in advance by each CPU, at each level (MEMCG_CHARGE_BATCH)."""
+
+
+class Filling:
+    """One event in which a cgroup was filled; ``faults`` is what differs, ``counts`` what not."""
+
+    def __init__(
+        self, scene: Json, body: Json, snapshot: Snapshot, era: Era, ooms: list[Oom]
+    ) -> None:
+        self.scene, self.body, self.snapshot, self.era, self.ooms = (
+            scene, body, snapshot, era, ooms,
+        )  # fmt: skip
+        self.counts: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self._dead: set[int] = set()
+        self._longest = 0
+        cpus = snapshot.machine.cpus or 1
+        self._stock_pages = STOCK_PAGES * cpus
+
+    def judge(self) -> None:
+        """Compare all that was said with all that happened."""
+        self.counts["scenes"] += 1
+        scopes = {s.path: s for s in find_scopes(self.snapshot, kernel=self.era, every=True)}
+        said = self._judge_place(scopes)
+        at = 0
+        while at < len(self.ooms) and not self.faults:
+            at += self._judge_row(at)
+        self._judge_end(said)
+        self.counts[f"scenes of {IN_A_ROW} or more kills in a row"] += self._longest >= IN_A_ROW
+        self.counts["scenes as said"] += not self.faults
+
+    def _judge_place(self, scopes: Mapping[str | None, OomScope]) -> str:
+        """Compare whose limit was met first; return whose it was."""
+        own = f"/{self.scene['fill']}"
+        where = scopes[own]
+        said = own if where.first is None else where.first
+        was = (self.ooms[0].memcg if self.ooms else None) or said
+        rooms = {path: scopes[path].room.headroom_pages for path in _up(own) if path in scopes}
+        least = rooms.get(said) or 0
+        slack = self._stock_pages * len(rooms)
+        near = {path for path, room in rooms.items() if room is not None and room <= least + slack}
+        if was not in near:
+            self.faults.append(f"said to run out first: {said} (rooms {rooms}), was {was}")
+        elif len(near) > 1:
+            self.counts["first limit: several so near that either may be met"] += 1
+        else:
+            self.counts[f"first limit: {'its own' if said == own else 'that of an ancestor'}"] += 1
+        return was
+
+    def _judge_row(self, start: int) -> int:
+        """Judge the kills from ``start`` on at one limit; return how many were judged."""
+        memcg = self.ooms[start].memcg
+        if memcg is None:
+            self.counts["kills without a report"] += len(self.ooms) - start
+            return len(self.ooms)
+        said = cascade(self._ranking(memcg))
+        row = 0
+        for kill, oom in zip(said.kills, self.ooms[start:], strict=False):
+            if oom.memcg != memcg:
+                break
+            row += 1
+            certain = self._judge_kill(kill, oom)
+            if not certain or self.faults:
+                break
+        if not said.kills:
+            self.faults.append(f"nobody was said to die in {memcg}, {self.ooms[start].victim} did")
+        self._longest = max(self._longest, row)
+        return max(row, 1)
+
+    def _judge_kill(self, kill: Kill, oom: Oom) -> bool:
+        """Judge one kill; return whether the rest of what was said still applies."""
+        dying = deaths(oom, self.snapshot, self.scene["shares"]) - self._dead
+        self._dead |= dying
+        possible = [score.task.pid for score in kill.possible]
+        if oom.victim not in possible:
+            self.faults.append(
+                f"kill {kill.number} in {oom.memcg}: said {possible}, was {oom.victim}"
+            )
+            return False
+        if oom.victim != kill.victim.pid:
+            self.counts["kills of which several were said to be possible"] += 1
+            return False
+        killed = {task.pid for task in kill.choice.killed}
+        perhaps = {task.pid for task in kill.choice.perhaps}
+        if not killed <= dying <= killed | perhaps:
+            self.faults.append(
+                f"with {oom.victim} were said to die {sorted(killed)}, perhaps {sorted(perhaps)}; "
+                f"died {sorted(dying)}"
+            )
+        self.counts["kills as said"] += 1
+        self.counts["of them whole groups"] += len(killed) > 1
+        self._judge_freed(kill, oom, dying)
+        # Who is on the victim's memory map is not visible beforehand: if some were, say anew.
+        return dying == killed
+
+    def _judge_freed(self, kill: Kill, oom: Oom, dying: Collection[int]) -> None:
+        """Compare what one death gave back; only without swap is that the cgroup's usage."""
+        steps = [step for step in self.body["steps"] if set(step.get("gone", ())) == set(dying)]
+        if self.scene["swap"] or not steps or kill.freed.high_pages is None:
+            return
+        (step,) = steps
+        seen = step["usage"][oom.memcg] - step["after"][oom.memcg]
+        page = self.snapshot.machine.page_size
+        low = (kill.freed.low_pages - self._stock_pages) * page - CHUNK_BYTES
+        high = (kill.freed.high_pages + self._stock_pages) * page + KERNEL_BYTES * len(dying)
+        self.counts["of them with the memory given back measured"] += 1
+        if not low <= seen <= high:
+            self.faults.append(f"{oom.victim} was said to free {low} to {high} bytes, freed {seen}")
+
+    def _judge_end(self, place: str) -> None:
+        """Where memory was refused nobody may be left whom the kernel could kill."""
+        if self.faults or self.body["steps"][-1]["why"] in ("killed", "enough"):
+            return
+        left = cascade(self._ranking(place), most=1).kills
+        self.counts["scenes to the end: nobody left, as said"] += not left
+        if left:
+            self.faults.append(f"nobody was left in {place}, said to be next: {left[0].victim.pid}")
+
+    def _ranking(self, memcg: str) -> Ranking:
+        left = tuple(task for task in self.snapshot.tasks if task.pid not in self._dead)
+        return rank(replace(self.snapshot, tasks=left), kernel=self.era, memcg=memcg)
+
+
+def _up(path: str) -> list[str]:
+    parts = path.strip("/").split("/")
+    return ["/" + "/".join(parts[: n + 1]) for n in range(len(parts))]
