@@ -12,9 +12,9 @@ import sys
 import threading
 
 import pytest
+from conftest import run
 from kernel_logs import expected, one_event, read
 
-from oomlab.cli.app import main
 from oomlab.errors import SourceError
 from oomlab.readers.kernel_log import packed
 from oomlab.readers.kernel_log.source import Reading, read_events, read_journal
@@ -23,12 +23,6 @@ from oomlab.readers.load import load
 EVENT = one_event("6.12", "memcg-other")
 VICTIMS = read(EVENT)[0].victims
 LINES_OF_SYSLOG = b"Jun 20 12:47:02 db1 kernel: "
-
-
-def run(capsys, *arguments):
-    status = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def found_in(path, warned=None):
