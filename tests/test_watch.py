@@ -108,8 +108,11 @@ def last_view(watch: Watch, samples: Iterator[Sample]) -> View:
 def test_a_real_leak_is_called_one() -> None:
     with program(LEAK) as process:
         watch, sampler = Watch(selected=frozenset({str(process.pid)})), Sampler()
-        for _ in range(25):
+        # On a busy machine the leak goes by fits and starts, and its rate is known later.
+        for number in range(200):
             view = watch.feed(sampler.sample(watch.wanted()))
+            if number >= 25 and view.rows[0].judgement.verdict == "leak-like":
+                break
             time.sleep(0.1)
     row = view.rows[0]
     assert (row.judgement.verdict, row.task.pid) == ("leak-like", process.pid)

@@ -17,6 +17,7 @@ from .survey import Survey
 CHUNK_BYTES = 1 << 18
 """As much of a stream as is searched at once: it must stay in the CPU's own cache."""
 MAX_LINE_BYTES = 1 << 16
+_USUAL_LINE_BYTES = 1 << 9
 LOOK_BACK_BYTES = 1 << 17
 EXPORT_BYTES = 1 << 12
 """A journal's export writes an entry's time and host on the lines before its message."""
@@ -24,6 +25,8 @@ EXPORT_BYTES = 1 << 12
 _NEWLINE = 10
 
 ReadInto = Callable[[memoryview], int]
+ReadAt = Callable[[int, int], bytes]
+"""Reads from a place on so many bytes."""
 
 
 def scan(
@@ -54,21 +57,24 @@ def scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> I
 
 
 def _scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> Iterator[OomReport]:
-    scanner, descriptor = Scanner(source, survey.block_bytes), survey.descriptor
-    place, lines, was_marked = 0, 0, False
+    descriptor = survey.descriptor
+
+    def read_at(place: int, count: int) -> bytes:
+        return os.pread(descriptor, count, place)
+
+    scanner = Scanner(source, survey.block_bytes, read_at)
+    place, lines = 0, 0
     for block in survey.blocks():
         end = min(place + survey.block_bytes, survey.size)
-        # A marked line may end in the block after it.
-        if block.marked or was_marked or scanner.busy:
-            _go_to(scanner, descriptor, place, lines)
+        if block.marked or scanner.wants_more:
+            scanner.go_to(place, lines)
             scanner.take(os.preadv(descriptor, [scanner.room()[: end - place]], place))
             yield from scanner.finished()
-        was_marked = block.marked
         place = end
         lines += block.newlines
         tell(place)
     if os.fstat(descriptor).st_size > place:
-        _go_to(scanner, descriptor, place, lines)
+        scanner.go_to(place, lines)
         while count := os.preadv(descriptor, [scanner.room()], scanner.place):
             scanner.take(count)
             yield from scanner.finished()
@@ -76,18 +82,17 @@ def _scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> 
     yield from scanner.finished()
 
 
-def _go_to(scanner: Scanner, descriptor: int, place: int, lines: int) -> None:
-    if scanner.place != place:
-        start = max(scanner.used, place - LOOK_BACK_BYTES - MAX_LINE_BYTES)
-        scanner.jump(os.pread(descriptor, place - start, start), place, lines)
-
-
 class Scanner:
-    """Takes a log's bytes piece by piece, finds marks and feeds lines to an assembler."""
+    """Takes a log's bytes piece by piece, finds marks and feeds lines to an assembler.
 
-    def __init__(self, source: str, chunk_bytes: int) -> None:
+    Where ``read_at`` can read the log at any place, what stands before a mark is read again
+    when it is wanted; else it is kept.
+    """
+
+    def __init__(self, source: str, chunk_bytes: int, read_at: ReadAt | None = None) -> None:
         self._assembler = Assembler(source)
         self._chunk_bytes = chunk_bytes
+        self._read_at = read_at
         self._haystack = Haystack(MAX_LINE_BYTES + chunk_bytes)
         self._buffer = self._haystack.buffer
         self._view = memoryview(self._buffer)
@@ -96,10 +101,10 @@ class Scanner:
         self._number = 1
         """Number of the line at the buffer's beginning."""
         self._before = b""
-        """Lines just before it that no assembler has seen."""
+        """Lines just before it that no assembler has seen, where they can't be read again."""
         self._base = 0
         """Where in the log the buffer's first byte comes from."""
-        self.used = 0
+        self._used = 0
         """Where in the log the last line ends that was fed to the assembler."""
 
     @property
@@ -108,9 +113,9 @@ class Scanner:
         return self._base + self._kept
 
     @property
-    def busy(self) -> bool:
-        """Tell whether an event is open, so that every line counts."""
-        return self._assembler.busy
+    def wants_more(self) -> bool:
+        """Tell whether the log's next bytes count even without a mark in them."""
+        return self._assembler.busy or (self._kept > 0 and self._haystack.is_marked(0, self._kept))
 
     def finished(self) -> Iterator[OomReport]:
         """Yield the events that have ended since the last call."""
@@ -135,14 +140,26 @@ class Scanner:
         self._kept = end - whole
         self._buffer[: self._kept] = self._buffer[whole:end]
 
-    def jump(self, before: bytes, place: int, lines: int) -> None:
-        """Go on at another place of the log, after so many lines; ``before`` stands before it."""
-        whole = before.rfind(b"\n") + 1
-        rest = before[whole:][-MAX_LINE_BYTES + 1 :]
-        self._before, self._number = before[:whole], lines + 1
+    def go_to(self, place: int, lines: int) -> None:
+        """Go on at another place of the log, after so many lines."""
+        if self.place == place:
+            return
+        rest = self._line_before(place)
+        self._number = lines + 1
         self._kept = len(rest)
         self._buffer[: self._kept] = rest
         self._base = place - self._kept
+
+    def _line_before(self, place: int) -> bytes:
+        """Return what stands in a line before a place inside it."""
+        assert self._read_at is not None
+        for reach in (_USUAL_LINE_BYTES, MAX_LINE_BYTES - 1):
+            start = max(self._used, place - reach)
+            before = self._read_at(start, place - start)
+            begun = before.rfind(b"\n") + 1
+            if begun or start == self._used:
+                break
+        return before[begun:]
 
     def close(self) -> None:
         """End the log: a last line without newline is a line too."""
@@ -165,9 +182,10 @@ class Scanner:
             position = seen = self._feed(position, end)
         self._number += buffer.count(b"\n", position, end)
         if seen:
-            self.used = self._base + seen
-        unseen = bytes(buffer[max(seen, end - LOOK_BACK_BYTES) : end])
-        self._before = (self._before + unseen)[-LOOK_BACK_BYTES:]
+            self._used = self._base + seen
+        if self._read_at is None:
+            unseen = buffer[max(seen, end - LOOK_BACK_BYTES - 1) : end]
+            self._before = (self._before + unseen)[-LOOK_BACK_BYTES - 1 :]
 
     def _feed(self, position: int, end: int) -> int:
         """Feed lines until the event has ended; return where the next line begins."""
@@ -190,7 +208,13 @@ class Scanner:
             reach = EXPORT_BYTES if self._buffer.startswith(b"MESSAGE=", start) else 0
         if not reach:
             return
-        before = self._before + self._buffer[max(seen, start - reach) : start]
+        # One byte more tells whether there is more.
+        first = max(seen, start - reach - 1)
+        if self._read_at is None:
+            before = self._before + self._buffer[first:start]
+        else:
+            place = self._base + first if seen else max(self._used, self._base + start - reach - 1)
+            before = self._read_at(place, self._base + start - place)
         if len(before) > reach:
             before = before[before.find(b"\n", len(before) - reach) + 1 :]
         lines = before.split(b"\n")[:-1]
