@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def plus(one: int | None, other: int | None) -> int | None:
+    """Return a sum, unknown if a part is."""
+    return None if one is None or other is None else one + other
+
+
 def sum_if_known(parts: Iterable[int | None]) -> int | None:
     """Return the sum; None where any part is unknown. Of nothing it is 0.
 
