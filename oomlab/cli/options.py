@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, UnknownTaskError
 from .early import WORKERS
 from .notices import tell
 
@@ -103,6 +104,17 @@ def refuse_log(source: str, why: str, does: str) -> None:
 
     if source and may_be_log(source):
         raise InputError(f"{source}: {why}; 'oomlab report {source}' {does}")
+
+
+@contextmanager
+def tasks_of(source: str | None) -> Iterator[None]:
+    """Say of a PID that no task has: where this machine is meant, that no such process runs."""
+    try:
+        yield
+    except UnknownTaskError as error:
+        if source is not None or error.pid is None:
+            raise
+        raise UnknownTaskError(f"no process {error.pid} is running", error.pid) from error
 
 
 def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
