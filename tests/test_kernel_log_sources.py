@@ -362,3 +362,36 @@ def test_what_begins_oddly_is_no_utf16_or_empty(start, tmp_path):
     path = tmp_path / "kern.log"
     path.write_bytes(start + (b"" if start[:2] == b"\xff\xfe" else EVENT))
     assert len(found_in(path)) == (0 if start[:2] == b"\xff\xfe" else 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"", "empty, "), (b"Dear diary,\nnothing.\n", "text, "), (b"\x7fELF\0\0\1", "binary data, ")],
+)
+def test_what_is_no_source_is_called_by_its_name(data, said, tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    status, out, err = run(capsys, "rank", "--from", path)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"oomlab: {path}: {said}neither a snapshot (of oomlab snapshot -o FILE) nor a kernel log "
+        "with an out-of-memory event (of dmesg or journalctl -k)\n"
+    )
+
+
+def test_a_pipe_of_text_is_not_called_empty(tmp_path, capsys):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    feed(path, b"Dear diary,\nnothing.\n")
+    status, _, err = run(capsys, "rank", "--from", path)
+    assert (status, "empty" in err) == (2, False)
+    assert "neither a snapshot" in err
+
+
+@pytest.mark.parametrize("command", ["rank", "report"])
+def test_a_device_that_never_ends_is_left(command, capsys):
+    option = ["--from"] if command == "rank" else []
+    status, _, err = run(capsys, command, *option, "/dev/zero")
+    assert (status, err) == (2, "oomlab: /dev/zero: a device without end: give a file or a pipe\n")
+    status, _, err = run(capsys, "rank", "--from", "/dev/null")
+    assert (status, err.startswith("oomlab: /dev/null: empty, ")) == (2, True)

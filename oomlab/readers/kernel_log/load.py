@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from ...errors import EventError, SourceError
+from ...errors import EventError, SnapshotFormatError, SourceError
 from ...report import OomReport
 from ...snapshot import Gap, Snapshot
 from ..once import STDIN
@@ -74,7 +74,13 @@ def _in_short(report: OomReport) -> str:
     return f"{time or 'no time'}  {who}"
 
 
-def no_source(source: str | Path) -> SourceError:
-    """Return the error for what is neither a snapshot nor a log with an event."""
+def no_source(source: str | Path, data: bytes | None = None) -> SnapshotFormatError:
+    """Return the error for what is neither a snapshot nor a log with an event; it is ``data``."""
     shown = "standard input" if str(source) == STDIN else source
-    return SourceError(f"{shown}: neither a snapshot nor a log with an out-of-memory event")
+    what = ""
+    if data is not None:
+        what = "binary data, " if b"\0" in data else "text, " if data.strip() else "empty, "
+    return SnapshotFormatError(
+        f"{shown}: {what}neither a snapshot (of oomlab snapshot -o FILE) nor a kernel log with an "
+        "out-of-memory event (of dmesg or journalctl -k)"
+    )
