@@ -52,16 +52,16 @@ class Filling:
         """Compare all that was said with all that happened."""
         self.counts["scenes"] += 1
         scopes = {s.path: s for s in find_scopes(self.snapshot, kernel=self.era, every=True)}
-        said = self._judge_place(scopes)
+        self._judge_place(scopes)
         at = 0
         while at < len(self.ooms) and not self.faults:
             at += self._judge_row(at)
-        self._judge_end(said)
+        self._judge_end()
         self.counts[f"scenes of {IN_A_ROW} or more kills in a row"] += self._longest >= IN_A_ROW
         self.counts["scenes as said"] += not self.faults
 
-    def _judge_place(self, scopes: Mapping[str | None, OomScope]) -> str:
-        """Compare whose limit was met first; return whose it was."""
+    def _judge_place(self, scopes: Mapping[str | None, OomScope]) -> None:
+        """Compare whose limit was met first."""
         own = f"/{self.scene['fill']}"
         where = scopes[own]
         said = own if where.first is None else where.first
@@ -76,7 +76,6 @@ class Filling:
             self.counts["first limit: several so near that either may be met"] += 1
         else:
             self.counts[f"first limit: {'its own' if said == own else 'that of an ancestor'}"] += 1
-        return was
 
     def _judge_row(self, start: int) -> int:
         """Judge the kills from ``start`` on at one limit; return how many were judged."""
@@ -102,7 +101,7 @@ class Filling:
         """Judge one kill; return whether the rest of what was said still applies."""
         dying = deaths(oom, self.snapshot, self.scene["shares"]) - self._dead
         self._dead |= dying
-        possible = [score.task.pid for score in kill.possible]
+        possible = [task.pid for task in kill.possible]
         if oom.victim not in possible:
             self.faults.append(
                 f"kill {kill.number} in {oom.memcg}: said {possible}, was {oom.victim}"
@@ -138,9 +137,12 @@ class Filling:
         if not low <= seen <= high:
             self.faults.append(f"{oom.victim} was said to free {low} to {high} bytes, freed {seen}")
 
-    def _judge_end(self, place: str) -> None:
+    def _judge_end(self) -> None:
         """Where memory was refused nobody may be left whom the kernel could kill."""
         if self.faults or self.body["steps"][-1]["why"] in ("killed", "enough"):
+            return
+        place = self.ooms[-1].memcg if self.ooms else None
+        if place is None:
             return
         left = cascade(self._ranking(place), most=1).kills
         self.counts["scenes to the end: nobody left, as said"] += not left
