@@ -96,6 +96,14 @@ def load_source(
     return snapshot
 
 
+def refuse_log(source: str, why: str, does: str) -> None:
+    """Raise InputError where --from names a kernel log, of which this question can't be asked."""
+    from ..readers.kernel_log.load import may_be_log
+
+    if source and may_be_log(source):
+        raise InputError(f"{source}: {why}; 'oomlab report {source}' {does}")
+
+
 def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
     """Return the memory cgroup that --cgroup names, None where it is not given."""
     if text is None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import From, Proc, load_source
+from .options import EventNumber, From, Proc, load_source
 
 
 def snapshot(
@@ -19,6 +19,7 @@ def snapshot(
         ),
     ] = None,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Save this machine's state to a file.
@@ -28,7 +29,7 @@ def snapshot(
     from ..readers.procfs import DETAILS
     from ..readers.saved import dump_snapshot, save_snapshot
 
-    taken = load_source(source, proc, DETAILS, cgroups=True)
+    taken = load_source(source, proc, DETAILS, event, cgroups=True)
     if source is None:
         from dataclasses import replace
 

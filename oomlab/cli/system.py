@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ..errors import InputError
 from .options import (
     Format,
-    From,
     OutputFormat,
     Proc,
     load_source,
     print_json,
     print_table,
+    refuse_log,
     screen,
     warn_gaps,
 )
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 
 def system(
     form: OutputFormat = Format.table,
-    source: From = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read a saved snapshot (- for stdin), not this machine.",
+        ),
+    ] = None,
     proc: Proc = None,
 ) -> None:
     """Show where the machine's memory is, and how far OOM is.
@@ -62,6 +71,7 @@ def _live(proc: Path | None) -> System:
 def _saved(source: str) -> System:
     from ..output.system import System
 
+    refuse_log(source, "a report has no meminfo", "shows the memory that it tells of")
     snapshot = load_source(source, None)
     if snapshot.meminfo is None:
         raise InputError(f"{source} holds no meminfo: oomlab snapshot saves it since 0.1")

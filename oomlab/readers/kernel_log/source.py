@@ -16,6 +16,7 @@ from ..once import STDIN, open_source, peek
 from .packed import MAGIC_BYTES, unpacked
 from .scan import ReadInto, scan, scan_surveyed
 from .survey import Survey, begin_survey
+from .utf16 import decoded
 
 _HEAD_BYTES = 4096
 _JOURNAL = b"LPKSHHRH"
@@ -61,7 +62,7 @@ def _events(stream: Any, name: str, reading: Reading) -> Iterator[OomReport]:
         return
     packed = unpacked(stream, start)
     if packed is not None:
-        yield from scan(_telling(packed.readinto, stream, reading), name)
+        yield from scan(decoded(_telling(packed.readinto, stream, reading)), name)
         if packed.damage is not None:
             reading.warn(f"{name}: {packed.damage}: read up to there")
         return
@@ -69,7 +70,7 @@ def _events(stream: Any, name: str, reading: Reading) -> Iterator[OomReport]:
     if reading.workers > 1 and _is_file(stream) and stream.tell() == 0:
         survey = begin_survey(stream.fileno(), reading.workers)
     if survey is None:
-        yield from scan(_telling(stream.readinto, stream, reading), name)
+        yield from scan(decoded(_telling(stream.readinto, stream, reading)), name)
     else:
         yield from _surveyed(survey, name, reading)
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .marks import LONGEST, Haystack
-from .packed import MAGIC_BYTES, is_packed
+from .packed import is_packed
+from .utf16 import HEAD_BYTES, utf16_of
 
 BLOCK_BYTES = 1 << 17
 STRIPE_BLOCKS = 64
@@ -33,7 +34,10 @@ def begin_survey(descriptor: int, workers: int, *, count_lines: bool = True) -> 
     if not (hasattr(os, "fork") and hasattr(os, "preadv")):
         return None
     size = os.fstat(descriptor).st_size
-    if size < WORTH_WORKERS_BYTES or is_packed(os.pread(descriptor, MAGIC_BYTES, 0)):
+    if size < WORTH_WORKERS_BYTES:
+        return None
+    start = os.pread(descriptor, HEAD_BYTES, 0)
+    if is_packed(start) or utf16_of(start) is not None:
         return None
     return Survey(descriptor, size, workers, count_lines=count_lines)
 
