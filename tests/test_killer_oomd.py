@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 import oomlab
 from oomlab.analysis.killers.oomd import pressure_percent, rank_oomd, swap_state
 from oomlab.readers.cgroupfs import _read_xattrs, read_memcgs
+from oomlab.readers.saved import parse_snapshot
 from oomlab.snapshot import Memcg, Pressure, Snapshot
+from tests.kernels.oomd import answer_of, judge
 
 Run = Callable[..., tuple[int, str, str]]
 NODE = str(Path(__file__).parent.parent / "fixtures/node.json")
@@ -288,6 +291,39 @@ def test_cgroup_v1_has_no_such_attributes(tmp_path: Path) -> None:
     (tmp_path / "memory.limit_in_bytes").write_text("4096\n")
     (found,) = read_memcgs(tmp_path).memcgs
     assert found.oomd_preference is None
+
+
+LIVE = Path(__file__).parent.parent / "fixtures/oomd-252.json.xz"
+
+
+def recorded() -> list[tuple[str, dict[str, Any]]]:
+    return [(kind, body) for kind, body in json.loads(lzma.decompress(LIVE.read_bytes()))]
+
+
+def test_debian_s_own_program_chooses_the_same() -> None:
+    """``python -m tests.kernels.oomd`` recorded it in dry-run mode under QEMU."""
+    right, faults = judge(recorded())
+    assert faults == []
+    assert right >= 20
+    answers = [answer_of(body["lines"]) for kind, body in recorded() if kind == "oomd"]
+    assert sum(len(listed) > 2 for _, listed in answers) > 10
+    wishes = {m.oomd_preference for s in snapshots() for m in s.memcgs or ()}
+    assert {"none", "avoid", "omit"} <= wishes
+    assert any(memcg.oom_group for s in snapshots() for memcg in s.memcgs or ())
+
+
+def snapshots() -> list[Snapshot]:
+    return [parse_snapshot(body) for kind, body in recorded() if kind == "snapshot"]
+
+
+def test_the_judge_of_the_recording_sees_another_choice() -> None:
+    records = recorded()
+    for kind, body in records:
+        if kind == "snapshot":
+            for one in body["memcgs"]:
+                one["swap_usage_pages"] = 20_000 - one.get("swap_usage_pages", 0)
+    right, faults = judge(records)
+    assert len(faults) > right
 
 
 def test_the_command(run_cli: Run) -> None:
