@@ -37,7 +37,8 @@ for name in '''fork forkpty register_at_fork getuid geteuid getgid getegid getgr
         O_NOCTTY posix_spawn openpty getloadavg'''.split():
     if hasattr(os, name):
         delattr(os, name)
-for name in "SIGKILL SIGALRM SIGCHLD SIGHUP SIGPIPE SIGUSR1 SIGWINCH setitimer alarm pthread_sigmask".split():
+for name in '''SIGKILL SIGALRM SIGCHLD SIGHUP SIGPIPE SIGUSR1 SIGWINCH setitimer alarm
+        pthread_sigmask'''.split():
     if hasattr(signal, name):
         delattr(signal, name)
 os.supports_dir_fd.clear()
