@@ -57,13 +57,15 @@ def system(
 
 def _live(proc: Path | None) -> System:
     from ..output.system import System
+    from ..readers.held import read_held
     from ..readers.machine import read_machine
     from ..readers.meminfo import read_meminfo
     from ..readers.procfs import PROC
 
     machine, gaps = read_machine(proc or PROC)
     warn_gaps(gap for gap in gaps if gap.what != "processes")
-    return System(machine, read_meminfo(proc or PROC))
+    root = proc or PROC
+    return System(machine, read_meminfo(root), read_held(root))
 
 
 def _saved(source: str) -> System:
