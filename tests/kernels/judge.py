@@ -105,6 +105,12 @@ def _see(promise: Promise, event: _Event) -> None:
     if promise.memcg is None:
         promise.see(event.body["gone"])
         return
+    # What is written to one is written to all on its memory map, which nobody can see before.
+    names = {task.comm: task.pid for task in event.snapshot.tasks}
+    for pair in event.scene["shares"].items():
+        pids = {names[name] for name in pair if name in names}
+        if pids & promise.protected:
+            promise.sacrificed -= pids
     for oom in event.ooms:
         if oom.memcg != promise.memcg:
             return
