@@ -69,12 +69,18 @@ def _is_printed_so(row: str, columns: str, layout: str) -> bool:
 def read_headless(report: OomReport) -> None:
     """Fill a report's task table from rows that came without a header, where that is certain."""
     rows, report.headless_rows = report.headless_rows, []
-    columns = columns_of(rows) if rows and report.columns is None else None
+    if not rows:
+        return
+    columns = columns_of(rows) if report.columns is None else None
+    if report.columns is not None and not report.tasks:
+        # All rows stand before the header: the log has its newest lines first.
+        columns, report.is_reversed = report.columns, True
+        rows.reverse()
     if columns is None:
         report.unparsed += rows
         return
     pattern, make = row_reader(columns)
-    report.columns, report.header_is_lost = columns, True
+    report.columns, report.header_is_lost = columns, not report.is_reversed
     for row in rows:
         match = pattern.fullmatch(row)
         if match is None:

@@ -18,6 +18,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("quote", r"(?:>[ ]?)+(?=.)"),
     ("compose", r"[\w.-]{1,64} +\| "),
     ("sse", r"data: (?=\{)"),
+    ("logwatch", r"\d{1,6} Time\(s\): "),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
@@ -69,8 +70,7 @@ DATED = frozenset({"iso", "short", "unix", "epoch", "uptime"})
 MARKS = frozenset(
     {
         "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human", "delta",
-        "reltime", "uptime", "caller", "tag", "export",
-        "export_length",
+        "reltime", "uptime", "caller", "tag", "export", "export_length", "logwatch",
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""

@@ -28,6 +28,16 @@ _ENTITY = re.compile(r"&(?:gt|lt|amp|quot|#39|#x27|nbsp);")
 _EXPORT_FIELD = re.compile(r"[ \t]*_{0,2}[A-Z][A-Z0-9_]{2,63}=")
 _CURSOR = re.compile(r"\[s=[0-9a-f]+;i=")
 """What ``journalctl -o verbose`` writes after the time, on a line before the message."""
+_OF_FORUMS = frozenset(
+    start
+    for tag in ("[CO", "[SI", "[FO", "[QU", "[B]", "[I]", "[U]")
+    for start in (tag, tag.lower())
+)
+_BBCODE = re.compile(
+    r"\s*((?:\[(?:COLOR|SIZE|FONT|CODE|QUOTE|[BIU])(?:=[^\]]{0,40})?\])+)(.*?)"
+    r"((?:\[/(?:COLOR|SIZE|FONT|CODE|QUOTE|[BIU])\])*)\s*",
+    re.IGNORECASE,
+)
 _SPLIT = re.compile(r"#012|\\x0a")
 _NOT_LEARNED = frozenset({"quote", "compose"})
 """Pieces that come and go from line to line."""
@@ -224,6 +234,8 @@ def _cleaned(raw: str) -> str:
         import html
 
         line = html.unescape(line)
+    if line[:3] in _OF_FORUMS and (coloured := _BBCODE.fullmatch(line)) is not None:
+        line = coloured[2]
     if "gfp_mask=3D" in line:
         line = line.replace("=3D", "=")
     return line
