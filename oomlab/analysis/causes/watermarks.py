@@ -65,7 +65,8 @@ def room_of(report: OomReport, zone: Zone, figures: Figures) -> Room:
     """Return how much of a zone the request may use, and how much must be left."""
     fields, trigger = zone.fields_kib, report.trigger
     usable = fields["free"]
-    if trigger is not None and not may_use_cma(trigger.gfp_mask, trigger.gfp_flags, report.release):
+    mask = (trigger.gfp_mask or 0) if trigger is not None else 0
+    if trigger is not None and not may_use_cma(mask, trigger.gfp_flags, report.release):
         usable -= fields.get("free_cma", 0)
     reserve = reserve_pages(report, zone) * figures.page_size // KIB
     return Room(zone, usable, fields.get("min", 0) + reserve)
@@ -91,7 +92,7 @@ def reserve_pages(report: OomReport, zone: Zone) -> int:
 
 
 def _highest(report: OomReport) -> str:
-    mask = report.trigger.gfp_mask if report.trigger is not None else 0
+    mask = (report.trigger.gfp_mask or 0) if report.trigger is not None else 0
     return highest_zone(mask, report.release)
 
 

@@ -30,7 +30,7 @@ def _rooms(report: OomReport, figures: Figures) -> list[Room]:
     if report.memory is None or report.is_memcg or is_manual(report) or trigger is None:
         return []
     # A page fault's OOM names no request (gfp_mask 0), so no zone failed it.
-    if trigger.gfp_mask == 0:
+    if not trigger.gfp_mask:
         return []
     return [room_of(report, zone, figures) for zone in known_zones(report)]
 
@@ -50,7 +50,7 @@ def _wrong_zone(
         advice = "Memory lies free on other nodes: widen the cpuset or the memory policy."
         return Cause("the allowed nodes are full, others are not", evidence, advice)
     trigger = report.trigger
-    mask = trigger.gfp_mask if trigger is not None else 0
+    mask = (trigger.gfp_mask or 0) if trigger is not None else 0
     names = flag_names(mask, trigger.gfp_flags if trigger is not None else None, report.release)
     asked = "|".join(names or ()) or f"{mask:#x}"
     kinds = {room.zone.name for room in roomy}
@@ -90,7 +90,7 @@ def _fragmented(
         return None
     wanted_kib = _wanted_kib(figures, order)
     cma = report.trigger is not None and may_use_cma(
-        report.trigger.gfp_mask, report.trigger.gfp_flags, report.release
+        report.trigger.gfp_mask or 0, report.trigger.gfp_flags, report.release
     )
     enough = [room for room in listed if not room.is_short]
     if not enough or any(_block(room, wanted_kib, cma) for room in enough):
