@@ -37,6 +37,31 @@ class Zram(NamedTuple):
     """RAM that holds the compressed data, with the allocator's loss."""
 
 
+class Held(NamedTuple):
+    """Who holds shared memory, in bytes: parts of Shmem, and what is beside it."""
+
+    mounted_bytes: int
+    """Files in mounts of tmpfs, the deleted ones apart."""
+    deleted_bytes: int
+    """Deleted files there that somebody has open."""
+    memfd_bytes: int
+    shared_anon_bytes: int
+    """MAP_SHARED without a file."""
+    sysv_bytes: int
+    pipes: int
+    """How many; what is in them no file tells."""
+    sockets_bytes: int | None
+    """TCP's and UDP's buffers: no part of Shmem."""
+    unseen: int
+    """Processes that may not be looked into."""
+
+    @property
+    def shmem_bytes(self) -> int:
+        """What of Shmem is told."""
+        mounted = self.mounted_bytes + self.deleted_bytes
+        return mounted + self.memfd_bytes + self.shared_anon_bytes + self.sysv_bytes
+
+
 class _MemInfo(NamedTuple):
     counters: tuple[tuple[str, int], ...]
     """/proc/meminfo by the kernel's names: bytes, but HugePages_* are pages of Hugepagesize."""

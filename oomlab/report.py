@@ -135,6 +135,10 @@ class OomReport:
     task_memcg: str | None = None
     columns: tuple[str, ...] | None = None
     tasks_state_line: bool = False
+    header_is_lost: bool = False
+    """The table has no header; its columns are told by their widths. Rows may be lost too."""
+    headless_rows: list[str] = field(default_factory=list)
+    """Rows met before any header, until the event has ended: then they are read or unparsed."""
     tasks: list[TaskRow] = field(default_factory=list)
     summary: Summary | None = None
     announcements: list[Announcement] = field(default_factory=list)
@@ -142,6 +146,8 @@ class OomReport:
     group_memcg: str | None = None
     notes: list[str] = field(default_factory=list)
     """Lines that say something in words: shared memory, already exiting, nobody killable."""
+    is_mixed: bool = False
+    """Lines of another report stand in it, which nothing tells apart."""
     no_killable: bool = False
     panic: str | None = None
     gaps: list[str] = field(default_factory=list)
@@ -151,6 +157,14 @@ class OomReport:
     def release(self) -> str | None:
         """Return the kernel release, or None where the report does not tell."""
         return self.context.release if self.context else None
+
+    @property
+    def processes(self) -> list[TaskRow]:
+        """Return a row of each process: 2.6.25 to 2.6.27 list each thread, with all its memory."""
+        seen: dict[int, TaskRow] = {}
+        for row in self.tasks:
+            seen.setdefault(row.pid if row.tgid is None else row.tgid, row)
+        return list(seen.values())
 
     @property
     def is_memcg(self) -> bool:
@@ -176,7 +190,7 @@ class OomReport:
     def complete(self) -> bool:
         """Tell whether task table, kill line and a memory or memcg block are all there."""
         state = self.memory is not None or self.memcg is not None
-        return bool(self.tasks and self.victims and state)
+        return bool(self.tasks and self.victims and state) and not self.header_is_lost
 
 
 def parse_list(text: str) -> set[int]:

@@ -298,7 +298,8 @@ def _row(name: str, role: str, pid: int) -> str:
         total, resident = heap["total"], heap["resident"]
         trim = resident["trim_inside"] + resident["trim_top"]
         holds = sum(check["holds"] for check in heap["checks"])
-        figures = [human(total["arena"] + total["hblkhd"]), human(total["uordblks"]), human(trim)]
+        mapped = total["hblkhd"]
+        figures = [human(total["arena"] + mapped), human(total["uordblks"] + mapped), human(trim)]
         figures.append(f"{holds} of {len(heap['checks'])}")
     equal = "yes" if rss == explained["rollup"]["rss_bytes"] else "no"
     cells = [f"{name}, {role}", human(rss), equal, human_range(frees), allocators, *figures]

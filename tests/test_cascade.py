@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from node_fixture import make_node
 
 import oomlab
 from oomlab.analysis.cascade import Cascade, cascade
+from oomlab.analysis.choice import choose
 from oomlab.analysis.freed import Freed, freed_by, shared_at_most
 from oomlab.snapshot import UNLIMITED_PAGES, Memcg, Snapshot, Task
 
@@ -125,15 +127,53 @@ def test_siblings_of_one_name_may_share_those_of_another_are_other_programs(
     assert freed_by(make_snapshot(one, two), [one]).low_pages == low
 
 
+def one_cgroup(anon: int, pids: tuple[int, ...] | None, *tasks: Task) -> Snapshot:
+    """Tasks that are all in /a, which is charged for so much anonymous memory."""
+    inside = tuple(task._replace(cgroups=(("", "/a"),)) for task in tasks)
+    return replace(make_snapshot(*inside), memcgs=(Memcg("/a", 2, anon_pages=anon, pids=pids),))
+
+
 def test_the_cgroups_own_count_bounds_what_can_be_shared() -> None:
-    inside = (("", "/a"),)
-    parent = make_task(10, 5000, rss_anon_pages=5000, cgroups=inside)
-    child = make_task(11, 8000, ppid=10, rss_anon_pages=8000, cgroups=inside)
-    snapshot = replace(make_snapshot(parent, child), memcgs=(Memcg("/a", 2, anon_pages=12_000),))
+    parent = make_task(10, 5000, rss_anon_pages=5000)
+    child = make_task(11, 8000, ppid=10, rss_anon_pages=8000)
+    snapshot = one_cgroup(12_000, (10, 11), parent, child)
     # 1000 pages are counted twice; each of the two CPUs may keep 64 charges to itself.
-    assert freed_by(snapshot, [child]).low_pages == 8000 - 1000 - 128
-    outside = replace(snapshot, tasks=(parent._replace(cgroups=(("", "/b"),)), child))
-    assert freed_by(outside, [child]).low_pages == 3000
+    assert freed_by(snapshot, snapshot.tasks[1:]).low_pages == 8000 - 1000 - 128
+    outside = replace(snapshot, tasks=(parent._replace(cgroups=(("", "/b"),)), *snapshot.tasks[1:]))
+    assert freed_by(outside, snapshot.tasks[1:]).low_pages == 3000
+
+
+@pytest.mark.parametrize("pids", [None, (10, 11, 77)])
+def test_with_a_member_unseen_the_cgroups_count_bounds_nothing(pids: Any) -> None:
+    """Process 77, the reader itself maybe, may hold all that the two are not charged for."""
+    parent, child = make_task(10, 5000), make_task(11, 8000, ppid=10)
+    snapshot = one_cgroup(12_000, pids, parent, child)
+    assert freed_by(snapshot, snapshot.tasks[1:]).low_pages == 3000
+    below = replace(snapshot, memcgs=(Memcg("/a", 2, anon_pages=12_000, pids=(10, 11)),
+                                      Memcg("/a/b", 2, anon_pages=0, pids=pids)))  # fmt: skip
+    assert freed_by(below, snapshot.tasks[1:]).low_pages == 3000
+
+
+def test_after_a_kill_what_is_counted_twice_is_still_what_it_was() -> None:
+    stranger = make_task(10, 90_000, ppid=3)
+    parent = make_task(20, 9000, ppid=4, total_vm_pages=1)
+    child = make_task(21, 9000, ppid=20, total_vm_pages=2)
+    # Parent and child share all: killing the stranger changes nothing of that.
+    found = of(one_cgroup(99_000, (10, 20, 21), stranger, parent, child))
+    assert pids(found) == [10, 21, 20]
+    assert [kill.freed.low_pages for kill in found.kills] == [90_000, 0, 9000]
+
+
+def test_the_last_relative_may_give_back_the_shared_memory_of_all() -> None:
+    """A child holds the mappings that it inherited, though it never touched them."""
+    parent = make_task(20, 900, ppid=4, rss_anon_pages=100, rss_shmem_pages=800)
+    child = make_task(21, 30, ppid=20, rss_anon_pages=20, rss_shmem_pages=10)
+    grandchild = make_task(22, 9, ppid=21, rss_anon_pages=9, rss_shmem_pages=0)
+    stranger = make_task(40, 5, ppid=9, rss_anon_pages=5, rss_shmem_pages=0)
+    found = of(make_snapshot(parent, child, grandchild, stranger))
+    assert pids(found) == [20, 21, 22, 40]
+    assert [kill.freed.shared_pages for kill in found.kills] == [800, 810, 810, 0]
+    assert [kill.total.shared_pages for kill in found.kills] == [800, 810, 810, 810]
 
 
 def test_a_survivor_on_the_same_memory_map_keeps_it() -> None:
@@ -185,9 +225,56 @@ def test_the_totals_add_up_and_the_order_is_the_rankings(
         last = kill.total.low_pages
 
 
-def test_a_thousand_tasks_to_the_end() -> None:
-    tasks = [make_task(pid, pid % 700 + 1, total_vm_pages=pid) for pid in range(2, 1002)]
-    assert len(of(make_snapshot(*tasks)).kills) == 1000
+ERAS = ["2.6.30", "2.6.34", "2.6.38", "3.1.0", "4.4.0", "4.19.0", "5.4.0", "6.18.44"]
+person = st.tuples(
+    st.sampled_from([5, 5, 90, 400]), st.integers(1, 6), st.sampled_from([0, 0, 0, 9, -9, -1000]),
+    st.sampled_from(["/a", "/a/b", "/c"]), st.sampled_from([7, 8]), st.sampled_from([0, 0, 3]),
+)  # fmt: skip
+
+
+@given(st.lists(person, min_size=1, max_size=10), st.sampled_from(ERAS), st.booleans())
+def test_each_kill_is_the_choice_among_who_is_left(
+    people: list[tuple[int, int, int, str, int, int]], release: str, of_cgroup: bool
+) -> None:
+    """The indexes that a cascade keeps give what ranking anew before each kill gives."""
+    tasks = [
+        make_task(pid, pages, adj, oom_adj=-17 if adj == -1000 else adj // 9, ppid=parent,
+                  cgroups=(("", path),), total_vm_pages=vm, swap_pages=swap, comm=f"w{parent % 2}")
+        for pid, (pages, parent, adj, path, vm, swap) in enumerate(people, 2)
+    ]  # fmt: skip
+    memcgs = tuple(
+        Memcg(path, 2, limit_pages=5000, oom_group=path == "/a", swap_limit_pages=9)
+        for path in ("/a", "/a/b", "/c")
+    )
+    swap = {"swap_pages": 9, "swapped_out_pages": 9}
+    snapshot = replace(make_snapshot(*tasks, release=release, **swap), memcgs=memcgs)
+    memcg = "/a" if of_cgroup else None
+    found = cascade(oomlab.rank(snapshot, memcg=memcg, kernel=release))
+    for kill in found.kills:
+        ranking = oomlab.rank(snapshot, memcg=memcg, kernel=release)
+        choice = choose(ranking)
+        assert choice.killed == kill.choice.killed
+        assert set(choice.perhaps) == set(kill.choice.perhaps)
+        if not ranking.era.facts.partner_protects:  # there the first of the ranking may be spared
+            assert {s.task for s in ranking.possible_victims} == set(kill.possible)
+        assert kill.number > 1 or kill.freed == freed_by(snapshot, choice.killed, choice.perhaps)
+        left = tuple(task for task in snapshot.tasks if task not in choice.killed)
+        snapshot = replace(snapshot, tasks=left)
+    assert choose(oomlab.rank(snapshot, memcg=memcg, kernel=release)).victim is None
+    assert found.left.snapshot.tasks == snapshot.tasks
+
+
+def test_thousands_that_look_alike_are_counted_not_listed() -> None:
+    tasks = [make_task(pid, 50, ppid=5, comm="w", total_vm_pages=9) for pid in range(10, 3010)]
+    before = time.perf_counter()
+    found = of(make_snapshot(*tasks, swap_pages=9, swapped_out_pages=9))
+    assert time.perf_counter() - before < 3
+    assert len(found.kills) == 3000
+    first, last = found.kills[0], found.kills[-1]
+    assert (len(first.choice.perhaps), first.choice.more_perhaps) == (20, True)
+    assert len(first.possible) + first.more_possible == 3000
+    assert (len(last.possible), last.more_possible, last.choice.perhaps) == (1, 0, ())
+    assert not found.is_certain
 
 
 # The command.
@@ -259,3 +346,18 @@ def test_no_kill_asked_for_is_no_panic(arguments: tuple[str, ...], run_cli: Run)
     assert status == 0
     assert "there would be kills, but none was asked for" in out
     assert "panic" not in out
+
+
+def test_a_listing_is_short_unless_all_is_asked_for(run_cli: Run) -> None:
+    def rows(*arguments: str) -> list[str]:
+        lines = run_cli("cascade", "--from", NODE, *arguments)[1].splitlines()
+        return [line for line in lines if line[:6].strip().isdecimal()]
+
+    short = run_cli("cascade", "--from", NODE)[1]
+    every = json.loads(run_cli("cascade", "--from", NODE, "--format", "json")[1])["kills"]
+    assert len(every) > 30
+    assert short.startswith(f"If memory ran out now, {len(every)} kills would free ")
+    assert f"and {len(every) - 10} more (--all lists them)." in short
+    assert "Then nobody is left whom the kernel may kill: it would panic." in short
+    assert (len(rows()), len(rows("--all")), len(rows("-n", "12"))) == (10, len(every), 12)
+    assert run_cli("cascade", "--from", NODE, "--format", "csv")[1].count("\n") == len(every) + 1

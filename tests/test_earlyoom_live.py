@@ -156,7 +156,8 @@ PATTERNS = (None, "^(db|java)$", "b", "[[:upper:]]", "^Web Content$", "\\)", "^x
 
 def random_case(number: int) -> tuple[list[Made], Machine, str | None, str | None]:
     rng = random.Random(number)
-    pids = sorted(rng.sample(range(3, 3000), rng.randrange(1, 14)))
+    # Beyond any pid there can be: earlyoom takes the one that has its own for itself.
+    pids = sorted(rng.sample(range(1 << 22, (1 << 22) + 3000), rng.randrange(1, 14)))
     processes = [Made(1, "init", 900, 0, 9999), *(random_process(rng, pid) for pid in pids)]
     return processes, random_machine(rng), rng.choice(PATTERNS), rng.choice(PATTERNS)
 

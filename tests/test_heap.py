@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import permutations
 
 import pytest
 from heaps import Driven, Said, assert_equal, driven, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oomlab.analysis.heap import in_memory, parts, pin_words, pins
+from oomlab.analysis.heap import histogram, in_memory, parts, pin_words, pins
 from oomlab.analysis.heap_advice import advise
 from oomlab.glibc.heap import Survey
 from oomlab.readers.mappings import read_address_space
@@ -34,6 +35,14 @@ def test_blocks_below_and_above_the_threshold() -> None:
         assert [chunk.size for chunk in found.mmapped] == [204 * KIB]
 
 
+def test_chunks_of_no_size_are_in_no_class() -> None:
+    """A heap that moves while it is read may list such."""
+    with driven("0 m 0 1000") as (one, _):
+        found = read(one)
+        moved = [arena._replace(free_sizes={0: 3} | arena.free_sizes) for arena in found.arenas]
+        assert histogram(found._replace(arenas=moved)) == histogram(found) != []
+
+
 def test_a_b_d_on_the_heap_and_c_mapped() -> None:
     """The top goes back only when D, the last, is freed; C goes back at once."""
     blocks = (f"0 m 0 {30 * KIB}", f"0 m 1 {40 * KIB}", f"0 m 2 {200 * KIB}", f"0 m 3 {100 * KIB}")
@@ -50,6 +59,35 @@ def test_a_b_d_on_the_heap_and_c_mapped() -> None:
         freed_d = check(one, one.do("0 f 3 0"))
         assert freed_d.total.arena < first.total.arena  # type: ignore[union-attr]
         assert freed_d.total.ordblks == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("pinned", [False, True], ids=["free top", "pinned top"])
+@pytest.mark.parametrize("order", list(permutations("ABCD")), ids="".join)
+def test_a_b_c_d_freed_in_any_order(order: tuple[str, ...], pinned: bool) -> None:
+    """A, B and D lie on the heap, C is mapped. A chunk above D keeps the top where it is."""
+    sizes = {"A": 30 * KIB, "B": 40 * KIB, "C": 200 * KIB, "D": 100 * KIB}
+    lines = [f"0 m {slot} {size}" for slot, size in enumerate(sizes.values())]
+    pin = ["0 m 9 2000"] if pinned else []  # too large for the tcache
+    with driven("0 o -1 131072", *lines, *pin) as (one, said):
+        first = check(one, said).total
+        assert first is not None
+        assert first.hblks == 1
+        for number, block in enumerate(order):
+            now = check(one, one.do(f"0 f {'ABCD'.index(block)} 0")).total
+            assert now is not None
+            gone = order[: number + 1]
+            assert now.hblks == ("C" not in gone)
+            if pinned:
+                assert now.arena == first.arena
+                free = sum(sizes[one] for one in gone if one != "C")
+                assert now.fordblks - now.keepcost >= free
+            elif "D" not in gone:
+                assert now.arena == first.arena
+        assert (now.ordblks, now.arena == first.arena) == ((2, True) if pinned else (1, False))
+        if pinned:
+            released = check(one, one.do("0 f 9 0")).total
+            assert released is not None
+            assert (released.ordblks, released.arena < first.arena) == (1, True)
 
 
 def test_two_hundred_blocks_of_which_every_second_is_freed() -> None:

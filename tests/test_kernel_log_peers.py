@@ -1,8 +1,12 @@
 # ruff: noqa: E501  # lines of logs, however long
 """Where other tools go wrong: each of their known faults is a case here."""
 
+import re
+
 import pytest
 from kernel_logs import event_of, events_of, one_event, read, understood
+
+from oomlab.output.event_lines import memory
 
 TABLE = (
     "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem "
@@ -208,3 +212,87 @@ def test_swap_of_a_cgroup_on_off_and_unlimited():
     assert off in causes(cgroup(swap=0))
     assert off not in causes(cgroup(swap=4096))
     assert off not in causes(cgroup(swap=NO_LIMIT))
+
+
+def test_zones_are_in_kb_and_counters_in_pages():
+    """hotsos prints the kB of zones as pages."""
+    log = one_event("6.12", "global-self").decode()
+    (report,) = read(log.encode())
+    zone = report.memory.zones[0]
+    assert f"Node {zone.node} {zone.name} free:{zone.fields_kib['free']}kB" in log
+    listed = sum(z.fields_kib["free"] for z in report.memory.zones) // 4
+    assert abs(report.memory.totals_pages["free"] - listed) < 200  # what CPUs have not yet told
+
+
+def test_the_memory_of_a_process_is_counted_once_for_all_its_threads():
+    """oom_investigate adds up each row; 2.6.25 to 2.6.27 have a row for each thread."""
+    log = one_event("2.6.32", "global-self").decode()
+    row = next(line for line in log.splitlines() if line.endswith(" anon"))
+    pid = re.search(r"\[ *(\d+)\] +\d+ +(\d+)", row)
+    thread = row.replace(f"[{pid[1]:>5}]", "[ 9999]", 1)
+    assert thread != row
+    whole, threaded = (
+        event_of(log.encode()),
+        event_of(log.replace(row, f"{row}\n{thread}").encode()),
+    )
+    assert len(threaded.report.tasks) == len(whole.report.tasks) + 1
+    assert threaded.report.processes == whole.report.processes
+
+    def said(event):
+        return [cause.evidence for cause in event.causes], memory(event)
+
+    assert said(threaded) == said(whole)
+
+
+@pytest.mark.parametrize("missing", [" invoked oom-killer", " Comm: ", "Killed process"])
+def test_a_report_without_one_of_its_main_lines_is_told(missing):
+    log = one_event("6.12", "global-self").decode()
+    cut = "".join(line for line in log.splitlines(True) if missing not in line)
+    event = event_of(cut.encode())
+    whole = event_of(log.encode())
+    assert event.report.tasks == whole.report.tasks
+    assert event.verdict.pid == whole.verdict.pid
+    assert any(gap.startswith(("no invoked", "no line tells", "no kill")) for gap in event.gaps)
+
+
+@pytest.mark.parametrize("junk", ["12kB", "=====", "usb 1-1: new high-speed device", "Node 0"])
+def test_junk_between_the_lines_of_mem_info_spoils_none(junk):
+    lines = one_event("6.12", "global-self").decode().splitlines()
+    whole = read("\n".join(lines).encode())[0]
+    first = next(n for n, line in enumerate(lines) if "Mem-Info" in line)
+    last = next(n for n, line in enumerate(lines) if "pages reserved" in line)
+    for place in range(first, last):
+        stamp = lines[place].partition("]")[0]
+        mixed = [*lines[: place + 1], f"{stamp}] {junk}", *lines[place + 1 :]]
+        (report,) = read("\n".join(mixed).encode())
+        assert report.memory == whole.memory
+        assert report.unparsed == [junk]
+
+
+def test_a_cgroups_report_of_v1_in_one_line_tells_all():
+    """OOMAnalyser neither reads these values nor who asked for what."""
+    log = one_event("4.4", "memcg-nested").decode()
+    (report,) = read(log.encode())
+    path, stats = next(iter(report.memcg.stats.items()))
+    line = next(line for line in log.splitlines() if f"Memory cgroup stats for {path}:" in line)
+    told = dict(re.findall(r"(\w+):(\d+)KB", line))
+    assert stats == {name: int(kib) * 1024 for name, kib in told.items()}
+    assert len(stats) > 10
+    trigger = report.trigger
+    assert f"{trigger.comm} invoked oom-killer: gfp_mask={trigger.gfp_mask:#x}" in log
+    assert f"order={trigger.order}, oom_score_adj={trigger.oom_score_adj}" in log
+    assert {"memory", "memory+swap", "kmem"} <= set(report.memcg.usage)
+
+
+def test_four_values_that_4_8_to_4_10_give_to_the_wrong_names():
+    head = "CPU: 1 PID: 7 Comm: app Not tainted {} #1\nMem-Info:\n"
+    node = (
+        "Node 0 active_anon:8kB inactive_anon:4kB active_file:0kB inactive_file:0kB "
+        "unevictable:0kB shmem:1kB shmem_thp: 2kB shmem_pmdmapped: 3kB anon_thp: 4kB "
+        "all_unreclaimable? no\n"
+    )
+    names = ("shmem", "shmem_thp", "shmem_pmdmapped", "anon_thp")
+    for release, wanted in (("4.9.115", (4, 1, 2, 3)), ("4.11.1", (1, 2, 3, 4))):
+        log = f"{HEAD.splitlines()[0]}\n{head.format(release)}{node}"
+        (report,) = read(log.encode())
+        assert tuple(report.memory.nodes_kib[0][name] for name in names) == wanted

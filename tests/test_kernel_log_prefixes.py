@@ -6,7 +6,7 @@ import quopri
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kernel_logs import one_event, read
+from kernel_logs import KERNELS, one_event, read, reports_of, understood
 
 CASES = [
     ("6.12", "sysrq-3"),
@@ -383,3 +383,55 @@ def test_memory_info_joined_by_rsyslog():
     (found,) = read("\n".join(joined).encode())
     assert told(found) == told(read(log)[0])
     assert any("#012" in line for line in joined)
+
+
+def mixed_by_clock(logs, clocks, *, step=1):
+    """Line by line of both logs, each with its own seconds since boot and nothing else."""
+    sides = [
+        [f"{uptime(s + clock)} {t}" for s, _, t in stamps(log)]
+        for clock, log in zip(clocks, logs, strict=True)
+    ]
+    pieces = [[side[n : n + step] for n in range(0, len(side), step)] for side in sides]
+    mixed = [line for pair in zip(*pieces, strict=False) for piece in pair for line in piece]
+    least = min(map(len, pieces))
+    mixed += [line for piece in max(pieces, key=len)[least:] for line in piece]
+    return "\n".join(mixed).encode()
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 30])
+@pytest.mark.parametrize("clocks", [(0, 90_000), (90_000, 0), (500, 800)])
+def test_events_of_two_machines_without_names_are_told_apart_by_their_clocks(clocks, step):
+    logs = [one_event("6.12", "sysrq-3"), one_event("7.2", "memcg-other")]
+    found = read(mixed_by_clock(logs, clocks, step=step))
+    assert [told(r) for r in found] == [told(read(log)[0]) for log in logs]
+
+
+def test_an_event_cut_off_before_another_one_does_not_take_its_lines():
+    first, second = one_event("6.12", "sysrq-3"), one_event("6.12", "memcg-other")
+    cut = "\n".join(f"{uptime(s)} {t}" for s, _, t in list(stamps(first))[:30])
+    later = "\n".join(f"{uptime(s + 5000)} {t}" for s, _, t in stamps(second))
+    for filler in ("", "\n".join(f"{uptime(7000 + n)} usb 1-1: nothing" for n in range(300))):
+        found = read(f"{cut}\n{later}\n{filler}\n{later}\n".encode())
+        assert [len(r.victims) for r in found] == [0, 1, 1]
+        assert [r.line for r in found] == sorted(r.line for r in found)
+        assert told(found[1]) == told(read(second)[0])
+
+
+def test_events_that_nothing_tells_apart_are_said_to_be_mixed():
+    """Both at the same clock, no host, no caller: neither may pass for a whole report."""
+    logs = [one_event("6.12", "sysrq-3"), one_event("7.2", "global-1")]
+    lines = [[t for *_, t in stamps(log)] for log in logs]
+    mixed = [line for pair in zip(*lines, strict=False) for line in pair]
+    mixed += max(lines, key=len)[min(map(len, lines)) :]
+    events = understood(read("\n".join(mixed).encode()))
+    victims = [v.pid for event in events for v in event.report.victims]
+    assert victims == [v.pid for log in logs for v in read(log)[0].victims]
+    for event in events:
+        if event.report.complete:
+            assert any("lines of two reports are mixed" in gap for gap in event.gaps)
+            assert event.verdict.agrees is not False
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_whole_report_is_called_mixed(kernel):
+    assert not any(report.is_mixed for report in reports_of(kernel))

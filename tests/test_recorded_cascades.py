@@ -30,7 +30,7 @@ def left_of(snapshot: Snapshot, memcg: str, dead: set[int]) -> list[set[int]]:
     """Return who may die next, each step's possible victims, of those who are not dead yet."""
     found = []
     for kill in cascade(rank(snapshot, memcg=memcg)).kills:
-        named = {kill.victim.pid, *(score.task.pid for score in kill.possible[1:])}
+        named = {kill.victim.pid, *(task.pid for task in kill.possible[1:])}
         if named - dead:
             found.append(named - dead)
     return found

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from kernel_logs import events_of, expected, one_event, recorded
-
-from oomlab.cli.app import main
+from conftest import run
+from kernel_logs import FIXTURES, events_of, expected, one_event, recorded
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def single(tmp_path):
     path = tmp_path / "one.log"
     path.write_bytes(one_event("6.12", "global-1"))
     return path
-
-
-def run(capsys, *arguments):
-    status = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def document(capsys, *arguments):
@@ -177,10 +170,11 @@ def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
 
 def test_json_is_written_event_by_event_as_one_document():
     from oomlab.output.render import render_json
-    from oomlab.output.report_document import render_events, report_document
+    from oomlab.output.report_document import event_entry, render_events
 
     for events in (events_of("6.12"), events_of("6.12")[:1], []):
-        assert "".join(render_events(events)) == render_json(report_document(events))
+        whole = {"schema": "oomlab.report/1", "events": [event_entry(event) for event in events]}
+        assert "".join(render_events(events)) == render_json(whole)
 
 
 def test_a_listing_of_many_events_says_what_their_whole_would():
@@ -228,3 +222,37 @@ def test_other_rules_than_the_logs_own(run_cli) -> None:
     status, out, err = run_cli("report", log, "--kernel", "x")
     assert (status, out) == (2, "")
     assert err.startswith("oomlab: 'x' is not a kernel release")
+
+
+SEVERAL = FIXTURES / "6.12.log.xz"
+
+
+def test_every_command_that_reads_a_log_takes_its_event(capsys):
+    from oomlab.cli.app import COMMANDS
+
+    for command in COMMANDS:
+        _, text, _ = run(capsys, command, "--help")
+        if "kernel log" in text and "--from FILE" in text:
+            assert "--event N" in text, command
+
+
+@pytest.mark.parametrize("command", ["check", "system"])
+def test_what_a_log_can_not_answer_is_said_at_once(command, capsys):
+    status, out, err = run(capsys, command, "--from", SEVERAL)
+    assert (status, out) == (2, "")
+    assert f"'oomlab report {SEVERAL}'" in err
+    assert err.count("\n") == 1
+
+
+def test_eras_and_snapshot_of_one_event(capsys, tmp_path):
+    status, out, _ = run(capsys, "eras", "--from", SEVERAL, "--event", "5", "--diff", "5.8", "6.12")
+    assert status == 0
+    assert "From 5.8 to 6.12" in out
+    saved = tmp_path / "event.json"
+    assert run(capsys, "snapshot", "--from", SEVERAL, "--event", "5", "-o", saved)[0] == 0
+    _, of_log, _ = run(capsys, "rank", "--from", SEVERAL, "--event", "5")
+    _, of_saved, _ = run(capsys, "rank", "--from", saved)
+    assert of_saved == of_log
+    status, _, err = run(capsys, "eras", "--from", SEVERAL)
+    assert status == 2
+    assert "choose one with --event N" in err

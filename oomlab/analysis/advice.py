@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from ..kernel.adjust import oom_score_adj_of
@@ -13,8 +14,9 @@ from .ranking import Ranking
 from .suggestion import Suggestion, Wish
 
 AT_MINIMUM = "oom_score_adj -1000"
-_DELIBERATE = -500
+DELIBERATE = -500
 """Nobody has so low a value by chance: engines and units set it."""
+_SET_LOW = f"that somebody set to {DELIBERATE} or below"
 _MOST_PAIRS = 3
 
 
@@ -33,8 +35,15 @@ def refusals(found: Suggestion) -> list[str]:
         elif oom_score_adj_of(task) is None:
             said.append(f"the oom_score_adj of {_named(task)} is unknown")
     if not found.sacrificed:
-        said.append("nobody else here can be killed: the kernel has only these to choose from")
+        said.append(_nobody_else(found))
     return said
+
+
+def _nobody_else(found: Suggestion) -> str:
+    if found.left_alone:
+        count = len(found.left_alone)
+        return f"nobody else here can be killed but {count} {_SET_LOW} (--everyone counts them)"
+    return "nobody else here can be killed: the kernel has only these to choose from"
 
 
 def conflict_text(ranking: Ranking, wish: Wish, spared: Task, doomed: Task) -> str:
@@ -103,17 +112,26 @@ def suggestion_cautions(found: Suggestion) -> list[str]:
 
 def _of_all_others(found: Suggestion) -> list[str]:
     said = []
-    raised = [c for c in found.changes if not c.protects and c.before <= _DELIBERATE]
+    raised = [c.task for c in found.changes if not c.protects and c.before <= DELIBERATE]
     if raised:
-        names = ", ".join(sorted({change.task.comm for change in raised})[:4])
         said.append(
-            f"{len(raised)} that somebody set to {_DELIBERATE} or below would be raised "
-            f"({names}): --except leaves them as they are, --sacrifice names who may die"
+            f"{len(raised)} {_SET_LOW} would be raised ({_names(raised)}): --except leaves them "
+            "as they are, --sacrifice names who may die"
+        )
+    if found.left_alone:
+        said.append(
+            f"{len(found.left_alone)} {_SET_LOW} are left as they are ({_names(found.left_alone)}) "
+            "and may live longer: --everyone counts them among the others"
         )
     unknown = [s.task for s in found.ranking.killable if oom_score_adj_of(s.task) is None]
     if unknown:
         said.append(f"left out, for its oom_score_adj is unknown: {_named(unknown[0])}")
     return said
+
+
+def _names(tasks: Iterable[Task]) -> str:
+    names = sorted({task.comm for task in tasks})
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _named(task: Task) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..kernel.badness import printed_score
 from ..kernel.sacrifice import (
@@ -15,6 +17,7 @@ from ..kernel.sacrifice import (
 )
 from ..kernel.selection import Score, scorer
 from ..snapshot import Task, scan_order_key
+from .living import Everyone, Kin, Living
 from .ranking import Ranking
 
 
@@ -28,6 +31,8 @@ class Choice:
     """The victim first, then the rest of a cgroup that is killed whole."""
     perhaps: tuple[Task, ...] = ()
     """Processes that look as if they used the victim's memory map: if they do, they die too."""
+    more_perhaps: bool = False
+    """There are more of them than are listed."""
     score: int | None = None
     """The kill line's "score", where the era prints one and the inputs are exact."""
     why: tuple[str, ...] = ()
@@ -44,16 +49,38 @@ def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True)
     """
     if panics and panics_instead(ranking):
         return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
-    by_pid = {score.task.pid: score for score in ranking.scores}
-    asker = by_pid.get(current) if current is not None else None
+    kin = _kin(ranking)
+    asker = None if current is None else _find(ranking, current)
     if asker is not None and asker.killable and _kills_current(ranking):
-        return _kill(ranking, asker, 0, "the task that asks for memory is chosen itself")
-    everyone = ranking.scope.everyone
-    for score in ranking.killable:
-        if is_protected_by_partner(ranking.era.facts, score.task, everyone):
+        return _kill(ranking, asker, kin, 0, "the task that asks for memory is chosen itself")
+    return first_of(ranking, ranking.killable, kin)
+
+
+def first_of(
+    ranking: Ranking, scores: Iterable[Score], kin: Kin, *, most_perhaps: int | None = None
+) -> Choice:
+    """Return the kernel's choice among killable scores that stand in its order, and who dies.
+
+    ``kin`` are those who live; of the partners that may die along ``most_perhaps`` are listed.
+    """
+    for score in scores:
+        if is_protected_by_partner(ranking.era.facts, score.task, kin.alike(score.task)):
             continue
-        return _kill(ranking, score, _printed(ranking, score), "it has the highest badness")
+        printed = _printed(ranking, score)
+        return _kill(ranking, score, kin, printed, "it has the highest badness", most_perhaps)
     return Choice(chosen=None, victim=None, why=("nobody can be killed",))
+
+
+def _kin(ranking: Ranking) -> Kin:
+    """Return who lives, to be asked about one choice: found at once where many may die of it."""
+    snapshot = ranking.snapshot
+    if ranking.scope.everyone and any(memcg.oom_group for memcg in snapshot.memcgs or ()):
+        return Living(snapshot)
+    return Everyone(ranking.scope.everyone, snapshot.memcgs)
+
+
+def _find(ranking: Ranking, pid: int) -> Score | None:
+    return next((score for score in ranking.scores if score.task.pid == pid), None)
 
 
 def dies_alone(ranking: Ranking) -> bool:
@@ -81,15 +108,22 @@ def _kills_current(ranking: Ranking) -> bool:
     return bool(ranking.snapshot.machine.oom_kill_allocating_task)
 
 
-def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Choice:
-    facts, everyone, why = ranking.era.facts, ranking.scope.everyone, [reason]
+def _kill(
+    ranking: Ranking,
+    chosen: Score,
+    kin: Kin,
+    score: int | None,
+    reason: str,
+    most_perhaps: int | None = None,
+) -> Choice:
+    facts, why = ranking.era.facts, [reason]
     victim, init_pid = chosen.task, ranking.snapshot.machine.init_pid
-    child = child_instead(facts, victim, _children(ranking, victim))
+    child = child_instead(facts, victim, _children(ranking, victim, kin))
     if child is not None:
         victim = child.task
         which = "oldest" if facts.child_rule == "oldest" else "worst"
         why.append(f"its {which} child dies in its place (until 5.0)")
-    if kill_is_refused(facts, victim, everyone):
+    if kill_is_refused(facts, victim, kin.alike(victim)):
         return Choice(
             chosen=chosen,
             victim=None,
@@ -97,33 +131,48 @@ def _kill(ranking: Ranking, chosen: Score, score: int | None, reason: str) -> Ch
             why=(*why, "a process at -17 shares its memory: the kill is refused"),
         )
     killed = [victim]
-    group = group_of(facts, victim, ranking.snapshot.memcgs or (), ranking.scope)
+    group = group_of(facts, victim, kin.groups_above(victim), ranking.scope)
     if group is not None:
-        mates = group_killed(facts, group, everyone, init_pid)
-        rest = [task for task in mates if task not in killed]
-        killed += rest
-        why.append(f"memory.oom.group: all {len(rest)} others of {group} die too")
-    sharing = partners(facts, victim, everyone, init_pid)
-    perhaps = [task for task in sharing if task not in killed]
+        mates = group_killed(facts, group, kin.inside(group), init_pid)
+        killed += [task for task in mates if task.pid != victim.pid]
+        why.append(f"memory.oom.group: all {len(killed) - 1} others of {group} die too")
+    others = _on_their_maps(ranking, killed, kin)
+    perhaps = list(islice(others, None if most_perhaps is None else most_perhaps + 1))
+    more = most_perhaps is not None and len(perhaps) > most_perhaps
     if perhaps:
-        why.append(f"{len(perhaps)} may be on its memory map and die with it")
+        count = f"more than {most_perhaps}" if more else len(perhaps)
+        maps = "its memory map and die with it" if len(killed) == 1 else "their memory maps"
+        why.append(f"{count} may be on {maps}")
     return Choice(
         chosen=chosen,
         victim=victim,
         killed=tuple(killed),
-        perhaps=tuple(perhaps),
+        perhaps=tuple(perhaps[:most_perhaps]),
+        more_perhaps=more,
         score=score,
         why=tuple(why),
     )
 
 
-def _children(ranking: Ranking, parent: Task) -> list[Score]:
+def _on_their_maps(ranking: Ranking, killed: Sequence[Task], kin: Kin) -> Iterator[Task]:
+    """Yield who else may be on the memory map of one of the killed: each takes them along."""
+    facts, init_pid = ranking.era.facts, ranking.snapshot.machine.init_pid
+    seen = {task.pid for task in killed}
+    for task in killed:
+        for other in partners(facts, task, kin.alike(task), init_pid):
+            if other.pid not in seen:
+                seen.add(other.pid)
+                yield other
+
+
+def _children(ranking: Ranking, parent: Task, kin: Kin) -> list[Score]:
     """Return the scores of a process's children that may die for it, oldest first."""
     facts, scope = ranking.era.facts, ranking.scope
     if facts.child_rule == "none":
         return []
-    among = scope.tasks if facts.child_in_scope else scope.everyone
-    found = [task for task in among if task.ppid == parent.pid]
+    found = [task for task in kin.children(parent.pid) if task.ppid == parent.pid]
+    if facts.child_in_scope and scope.tasks is not scope.everyone:
+        found = [task for task in found if task.pid in ranking.candidate_pids]
     scored = scorer(ranking.era, ranking.scope, ranking.snapshot.machine)
     return [scored.score(task) for task in sorted(found, key=scan_order_key)]
 

@@ -59,6 +59,8 @@ def understand(
     verdict = Verdict(None, None, None, None, why)
     if ranking is not None:
         verdict = judge(report, ranking, killed_before)
+        if report.is_mixed and verdict.agrees is False:
+            verdict = verdict._replace(agrees=None, why_not=_MIXED)
     gaps = [*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))]
     gaps += _missing(report) + _doubts(report, page_size)
     return Event(
@@ -81,6 +83,9 @@ def for_listing(event: Event) -> Event:
     return replace(event, report=report, snapshot=None, ranking=None)
 
 
+_MIXED = "lines of two reports are mixed, which neither host, caller nor clock tells apart"
+
+
 def _missing(report: OomReport) -> list[str]:
     """Return which blocks of a whole report are not there."""
     found = []
@@ -90,6 +95,13 @@ def _missing(report: OomReport) -> list[str]:
         found.append("no line tells the kernel's release")
     if report.columns is None:
         found.append("no task table")
+    if report.is_mixed:
+        found.append(_MIXED)
+    if report.header_is_lost:
+        found.append(
+            "the task table's header is lost: its columns are told by their widths, and rows "
+            "before these may be lost with it"
+        )
     if not report.victims and not report.no_killable and report.panic is None:
         found.append("no kill line")
     if report.memory is None and report.memcg is None:

@@ -4,7 +4,8 @@ A process's private anonymous memory, its swap entries and its page tables go wi
 stay: anonymous pages that it shares with processes it forked or was forked from (they are
 copied only when somebody writes), and shared memory, which lives on while anybody maps it or,
 as a file on tmpfs or a System V segment, for ever. File cache is not counted: it would have
-gone before anybody died. Kernel memory of a process (stacks, mm structures) comes on top.
+gone before anybody died. Kernel memory of a process (stacks, mm structures) comes on top, and
+so does shared memory that it maps but never touched, if all who did are gone.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from ..kernel.scope import is_inside
 from ..kernel.sharing import likely_share_mm
-from ..snapshot import MAX_PAGES, Memcg, Snapshot, Task
+from ..snapshot import Snapshot, Task
 from .cgroups import charged_path
-
-_STAT_BATCH = 64
-"""Charges that a CPU may keep to itself before a cgroup's memory.stat shows them
-(MEMCG_CHARGE_BATCH)."""
+from .families import Kinships, families
+from .living import Living
+from .unknown import plus, sum_if_known
 
 
 class Freed(NamedTuple):
@@ -33,45 +32,129 @@ class Freed(NamedTuple):
     shared_pages: int | None = 0
     """Of the most: shared memory, which stays where others map it or a file holds it."""
 
-    def plus(self, other: Freed) -> Freed:
-        """Return both together."""
-        return Freed(
-            self.low_pages + other.low_pages,
-            _plus(self.high_pages, other.high_pages),
-            self.swap_low_pages + other.swap_low_pages,
-            _plus(self.swap_high_pages, other.swap_high_pages),
-            _plus(self.shared_pages, other.shared_pages),
-        )
-
 
 def freed_by(snapshot: Snapshot, dead: Sequence[Task], perhaps: Collection[Task] = ()) -> Freed:
     """Return what the death of ``dead`` gives back on a machine as ``snapshot`` shows it.
 
     ``perhaps`` are those that die too if they use the same memory map: they hold nothing back.
     """
-    gone = {task.pid for task in dead}
-    left = [task for task in snapshot.tasks if task.pid not in gone and task.has_mm is not False]
-    page = snapshot.machine.page_size
-    low = swap_low = tables_low = 0
-    for family in _families(dead):
-        if any(_holds(task, family, perhaps) for task in left):
-            continue  # somebody who lives on uses the same memory map
-        relatives = [task for task in left if any(_forked(task, one) for one in family)]
+    living = Living(snapshot, stays=lambda task: task not in perhaps)
+    estate = Estate(snapshot, living)
+    estate.bury(dead)
+    return estate.total
+
+
+def shared_at_most(snapshot: Snapshot, tasks: Sequence[Task]) -> int | None:
+    """Return how much shared memory processes map together, at most, in pages."""
+    return _Shared(snapshot).of(tasks)
+
+
+class Estate:
+    """What the deaths on a machine give back, one after the other."""
+
+    def __init__(self, snapshot: Snapshot, living: Living) -> None:
+        self.total = Freed()
+        """Of all that have died."""
+        self._living, self._machine = living, snapshot.machine
+        self._kinships, self._shared = Kinships(snapshot, living), _Shared(snapshot)
+
+    def bury(self, dead: Sequence[Task]) -> Freed:
+        """Take the dead from the living; return what they give back."""
+        for task in dead:
+            self._living.remove(task)
+            self._kinships.remove(task)
+        memory = swap_low = 0
+        for family in families(dead):
+            sure, swap = self._surely_free(family)
+            memory, swap_low = memory + sure, swap_low + swap
+        anon, swap_high = (
+            sum_if_known(map(_anon, dead)),
+            sum_if_known(task.swap_pages for task in dead),
+        )
+        if swap_high is None and self._machine.swap_pages == 0:
+            swap_high = 0
+        tables = sum(map(self._tables, dead))
+        shared, more_shared = self._shared_at_most(dead)
+        alone = plus(plus(anon, swap_high), tables)
+        low, total = memory + swap_low, self.total
+        self.total = Freed(
+            total.low_pages + low,
+            plus(plus(total.high_pages, alone), more_shared),
+            total.swap_low_pages + swap_low,
+            plus(total.swap_high_pages, swap_high),
+            plus(total.shared_pages, more_shared),
+        )
+        return Freed(low, plus(alone, shared), swap_low, swap_high, shared)
+
+    def _surely_free(self, family: Sequence[Task]) -> tuple[int, int]:
+        """Return what a family surely gives back: memory, and swap."""
+        if any(self._is_held(task) for task in family):
+            return 0, 0  # somebody who lives on uses the same memory map
         # Who was forked from whom may hold the same pages: only the largest counts for sure.
         anon = max(task.rss_anon_pages or 0 for task in family)
         swap = max(task.swap_pages or 0 for task in family)
-        shared = _shared_with(snapshot, family, relatives)
-        low += max(0, anon - min(shared, sum(task.rss_anon_pages or 0 for task in relatives)))
-        swap_low += max(0, swap - sum(task.swap_pages or 0 for task in relatives))
-        tables_low += max(_table_pages(task, page) or 0 for task in family)
-    anon_high = _sum([_anon(task) for task in dead])
-    shmem = shared_at_most(snapshot, dead)
-    swap_high = _sum([task.swap_pages for task in dead])
-    if swap_high is None and snapshot.machine.swap_pages == 0:
-        swap_high = 0
-    tables = _sum([_table_pages(task, page) or 0 for task in dead])
-    high = _plus(_plus(anon_high, shmem), _plus(swap_high, tables))
-    return Freed(low + swap_low + tables_low, high, swap_low, swap_high, shmem)
+        kept = self._kinships.kept_by_relatives(family)
+        tables = max(map(self._tables, family))
+        return max(0, anon - kept.anon_pages) + tables, max(0, swap - kept.swap_pages)
+
+    def _is_held(self, task: Task) -> bool:
+        return any(likely_share_mm(other, task) for other in self._living.alike_that_stay(task))
+
+    def _shared_at_most(self, dead: Sequence[Task]) -> tuple[int | None, int | None]:
+        """Return the shared memory that these deaths give back, and by how much the total grows.
+
+        What they map, and what relatives that died before mapped, as they may have been the
+        last to hold it; but no more than is there of all that died.
+        """
+        own = self._shared.of(dead)
+        left = sum_if_known([self._kinships.leave_shared(task, _shmem(task)) for task in dead])
+        before = self._shared.together
+        together = self._shared.add(dead)
+        most = plus(own, left)
+        grown = None if together is None or before is None else together - before
+        return (most if most is None or together is None else min(most, together)), grown
+
+    def _tables(self, task: Task) -> int:
+        return ((task.pagetable_bytes or 0) + (task.pmd_bytes or 0)) // self._machine.page_size
+
+
+class _Shared:
+    """Shared memory that processes map together, at most, in pages.
+
+    Each counts all that it maps; no more can be there than its memory cgroup is charged for.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.together: int | None = 0
+        """Of all that were added."""
+        self._charged = {memcg.path: memcg.shmem_pages for memcg in snapshot.memcgs or ()}
+        self._version = snapshot.memcgs[0].version if snapshot.memcgs else 2
+        self._mapped: dict[str | None, int | None] = {}
+
+    def of(self, tasks: Iterable[Task]) -> int | None:
+        """Return how much these processes map together, without those that were added."""
+        return sum_if_known(self._bounded(*one) for one in self._by_place(tasks).items())
+
+    def add(self, tasks: Iterable[Task]) -> int | None:
+        """Add processes; return how much they map together with those before."""
+        for path, pages in self._by_place(tasks).items():
+            before = self._mapped.get(path, 0)
+            self._mapped[path] = plus(before, pages)
+            now, then = self._bounded(path, self._mapped[path]), self._bounded(path, before)
+            known = self.together is not None and now is not None and then is not None
+            self.together = self.together + now - then if known else None  # type: ignore[operator]
+        return self.together
+
+    def _by_place(self, tasks: Iterable[Task]) -> dict[str | None, int | None]:
+        found: dict[str | None, int | None] = {}
+        for task in tasks:
+            path = charged_path(task, self._charged, self._version)
+            found[path] = plus(found.get(path, 0), _shmem(task))
+        return found
+
+    def _bounded(self, path: str | None, pages: int | None) -> int | None:
+        bound = self._charged.get(path or "")
+        return pages if bound is None or pages is None else min(bound, pages)
 
 
 def _anon(task: Task) -> int | None:
@@ -83,102 +166,3 @@ def _anon(task: Task) -> int | None:
 
 def _shmem(task: Task) -> int | None:
     return 0 if task.rss_anon_pages is None else task.rss_shmem_pages
-
-
-def shared_at_most(snapshot: Snapshot, tasks: Sequence[Task]) -> int | None:
-    """Return how much shared memory processes map together, at most, in pages.
-
-    Each counts all that it maps; no more can be there than its memory cgroup is charged for.
-    """
-    charged = {memcg.path: memcg.shmem_pages for memcg in snapshot.memcgs or ()}
-    version = snapshot.memcgs[0].version if snapshot.memcgs else 2
-    mapped: dict[str | None, list[int | None]] = {}
-    for task in tasks:
-        mapped.setdefault(charged_path(task, charged, version), []).append(_shmem(task))
-    parts = []
-    for path, sizes in mapped.items():
-        bound, together = charged.get(path or ""), _sum(sizes)
-        parts.append(together if bound is None or together is None else min(bound, together))
-    return _sum(parts)
-
-
-def _all_inside(tasks: Iterable[Task], memcg: Memcg) -> bool:
-    controller = "" if memcg.version == 2 else "memory"
-    paths = [task.cgroup_path(controller) for task in tasks]
-    return all(path is not None and is_inside(path, memcg.path) for path in paths)
-
-
-def _table_pages(task: Task, page_size: int) -> int | None:
-    if task.pagetable_bytes is None:
-        return None
-    return (task.pagetable_bytes + (task.pmd_bytes or 0)) // page_size
-
-
-def _holds(task: Task, family: Sequence[Task], perhaps: Collection[Task]) -> bool:
-    """Tell whether a survivor may be on the memory map of one of the dead without dying for it."""
-    return any(likely_share_mm(task, one) for one in family) and task not in perhaps
-
-
-def _forked(one: Task, other: Task) -> bool:
-    """Tell whether two processes may share pages by fork(2): parent and child, or siblings.
-
-    A program started by exec(2) shares none, but no file tells; siblings of different names are
-    taken for different programs.
-    """
-    if one.kernel_thread or other.kernel_thread or 1 in (one.pid, other.pid):
-        return False
-    if one.ppid == other.pid or other.ppid == one.pid:
-        return True
-    return one.ppid is not None and one.ppid == other.ppid and one.comm == other.comm
-
-
-def _families(dead: Sequence[Task]) -> list[list[Task]]:
-    """Return the dead in groups that may share pages with each other."""
-    families: list[list[Task]] = []
-    for task in dead:
-        related = [f for f in families if any(_related(task, one) for one in f)]
-        for family in related:
-            families.remove(family)
-        families.append([task, *(one for family in related for one in family)])
-    return families
-
-
-def _related(one: Task, other: Task) -> bool:
-    return _forked(one, other) or likely_share_mm(one, other)
-
-
-def _shared_with(snapshot: Snapshot, family: Sequence[Task], relatives: Sequence[Task]) -> int:
-    """Return how many anonymous pages the family can share with its relatives, at most.
-
-    A page that two processes map counts in the RSS of both but once in the memory cgroup: all
-    that is counted twice is the difference.
-    """
-    if not relatives:
-        return 0
-    bounds = [MAX_PAGES]
-    slack = _STAT_BATCH * (snapshot.machine.cpus or 8192)
-    for memcg in snapshot.memcgs or ():
-        if memcg.anon_pages is None or memcg.hierarchical is False:
-            continue
-        if _all_inside((*family, *relatives), memcg):
-            bounds.append(max(0, _anon_inside(snapshot, memcg) - memcg.anon_pages))
-    return min(bounds) + slack
-
-
-def _anon_inside(snapshot: Snapshot, memcg: Memcg) -> int:
-    """Return the anonymous RSS of all processes in a cgroup, pages of several counted for each."""
-    inside = (task for task in snapshot.tasks if _all_inside((task,), memcg))
-    return sum(task.rss_anon_pages or 0 for task in inside)
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
-
-
-def _sum(parts: Sequence[int | None]) -> int | None:
-    total = 0
-    for part in parts:
-        if part is None:
-            return None
-        total += part
-    return total

@@ -61,7 +61,7 @@ class Ranking:
         if self.is_exact:
             return (self.victim,)
         bar = self._lows[-1]
-        return tuple(s for s in self.killable if self._bounds[s.task.pid][1] >= bar)
+        return tuple(s for s in self.killable if self.bounds[s.task.pid][1] >= bar)
 
     def places(self, score: Score) -> tuple[int, int]:
         """Return the best and worst place (from 1) that a killable task may have.
@@ -71,7 +71,7 @@ class Ranking:
         if self.is_exact:
             place = self._place_of[score.task.pid]
             return place, place
-        low, high = self._bounds[score.task.pid]
+        low, high = self.bounds[score.task.pid]
         surely_above = len(self._lows) - bisect_right(self._lows, high)
         maybe_above = len(self._highs) - bisect_right(self._highs, low)
         return surely_above + 1, maybe_above + (low == high)
@@ -114,6 +114,11 @@ class Ranking:
         return not any(s.low != s.high or s.low is None for s in self.killable)
 
     @cached_property
+    def candidate_pids(self) -> frozenset[int]:
+        """The pids of all whom the kernel looks at in this scope."""
+        return frozenset(task.pid for task in self.scope.tasks)
+
+    @cached_property
     def _place_of(self) -> dict[int, int]:
         return {score.task.pid: place for place, score in enumerate(self.scores, 1)}
 
@@ -122,7 +127,7 @@ class Ranking:
         return dict(zip(map(_pid_of, self.scope.tasks), count(), strict=False))
 
     @cached_property
-    def _bounds(self) -> dict[int, tuple[int, int]]:
+    def bounds(self) -> dict[int, tuple[int, int]]:
         """Each killable task's bounds, with its place among equals as the lowest digit.
 
         So any two numbers differ, and comparing them decides ties as the kernel does.
@@ -139,11 +144,11 @@ class Ranking:
 
     @cached_property
     def _lows(self) -> list[int]:
-        return sorted(low for low, _ in self._bounds.values())
+        return sorted(low for low, _ in self.bounds.values())
 
     @cached_property
     def _highs(self) -> list[int]:
-        return sorted(high for _, high in self._bounds.values())
+        return sorted(high for _, high in self.bounds.values())
 
 
 _ENDLESS = 1 << 62

@@ -86,6 +86,8 @@ def find_memcg(snapshot: Snapshot, text: str) -> str:
     }
     if not found and "cgroup" in kinds and f"/{name}" in paths:
         return f"/{name}"
+    # What a listing of scopes calls it: shop/container, user alice.
+    found = found or {path for path in paths if name_of(snapshot, place_of(path)) == name}
     if len(found) == 1:
         return found.pop()
     if found:
@@ -253,7 +255,9 @@ def _no_memcg(snapshot: Snapshot, text: str, paths: Iterable[str]) -> str:
     names = set(paths) if text.startswith("/") else set()
     for path in paths:
         place = place_of(path)
-        names |= {place.unit or path, name_of(snapshot, place)}
+        # The scope unit that an engine makes is 64 digits that nobody writes.
+        unit = name_of(snapshot, place) if place.kind == "container" else place.unit or path
+        names |= {unit, name_of(snapshot, place)}
     return f"no memory cgroup, unit or container {text!r} here{_alike(text, names)}"
 
 

@@ -13,7 +13,7 @@ from .companions import Shared, companions
 from .movers import Movers
 from .ranking import Ranking
 from .smallest import Conflict, smallest
-from .suggestion import NO_GROWTH, Growth, Suggestion, Wish
+from .suggestion import NO_GROWTH, Growth, Suggestion, Wish, is_set_low
 
 
 def suggest(
@@ -22,6 +22,7 @@ def suggest(
     sacrifice: Collection[int] | None = None,
     *,
     leave: Collection[int] = (),
+    leave_below: int | None = None,
     growth: Growth = NO_GROWTH,
     raise_only: bool = False,
     allow_unkillable: bool = False,
@@ -30,10 +31,11 @@ def suggest(
     """Return the smallest change after which each of ``protect`` outlives all of ``sacrifice``.
 
     All are pids; without ``sacrifice`` everybody else in the ranking's scope is meant, but for
-    ``leave``, whose place does not matter. Smallest is the total absolute change, then the number
-    of processes changed, then of those lowered. Where the kernel's own numbers are not visible to
-    the page, the protected are taken at their highest and the sacrificed at their lowest, so that
-    the promise holds either way.
+    ``leave``, whose place does not matter, and those whose oom_score_adj is at most
+    ``leave_below``: somebody protects them already. Smallest is the total absolute change, then
+    the number of processes changed, then of those lowered. Where the kernel's own numbers are
+    not visible to the page, the protected are taken at their highest and the sacrificed at their
+    lowest, so that the promise holds either way.
 
     ``growth``: the promise holds even if each of ``protect`` grows by so much (what counts
     against it: page tables included). ``raise_only``: lower nothing, which needs CAP_SYS_RESOURCE.
@@ -48,6 +50,7 @@ def suggest(
         frozenset(protect),
         None if sacrifice is None else frozenset(sacrifice),
         frozenset(leave),
+        leave_below,
         growth,
         raise_only,
         allow_unkillable,
@@ -78,7 +81,9 @@ def _asked(ranking: Ranking, wish: Wish) -> Suggestion:
         victims = [
             score.task
             for score in ranking.killable
-            if score.task.pid not in others and oom_score_adj_of(score.task) is not None
+            if score.task.pid not in others
+            and oom_score_adj_of(score.task) is not None
+            and not is_set_low(score.task, wish.leave_below)
         ]
     else:
         _check_known(ranking, wish.sacrifice, "sacrifice")

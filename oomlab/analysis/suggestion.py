@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..kernel.adjust import oom_score_adj_of
 from ..snapshot import Snapshot, Task
 from .companions import Shared
 from .ranking import Ranking
@@ -32,6 +33,7 @@ class Wish(NamedTuple):
     protect: frozenset[int]
     sacrifice: frozenset[int] | None = None
     leave: frozenset[int] = frozenset()
+    leave_below: int | None = None
     growth: Growth = NO_GROWTH
     raise_only: bool = False
     allow_unkillable: bool = False
@@ -45,6 +47,12 @@ class AdjChange(NamedTuple):
     before: int
     after: int
     protects: bool
+
+
+def is_set_low(task: Task, bar: int | None) -> bool:
+    """Tell whether a process's oom_score_adj is at most ``bar``; None is no bar."""
+    adj = oom_score_adj_of(task)
+    return bar is not None and adj is not None and adj <= bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +78,16 @@ class Suggestion:
     def cost(self) -> int:
         """Return the sum of the absolute changes."""
         return sum(abs(change.after - change.before) for change in self.changes)
+
+    @property
+    def left_alone(self) -> list[Task]:
+        """Return those who may die but are not counted among all others: somebody set them low."""
+        bar = self.wish.leave_below
+        if bar is None or self.wish.sacrifice is not None:
+            return []
+        mine = {*self.spared_pids, *self.wish.leave}
+        others = (score.task for score in self.ranking.killable if score.task.pid not in mine)
+        return [task for task in others if is_set_low(task, bar)]
 
     @property
     def spared_pids(self) -> Collection[int]:

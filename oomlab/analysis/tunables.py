@@ -42,15 +42,15 @@ _GLIBC = {
     "arena_max": "no more than {} arenas: fewer heaps that each keep their own freed memory",
     "arena_test": "how many arenas before their number is limited by the CPUs",
     "trim_threshold": "the top of the heap is given back above {} bytes; no longer adapts",
-    "mmap_threshold": "blocks from {} bytes on are mapped, and given back when freed; no longer "
-    "adapts",
+    "mmap_threshold": "blocks from {} bytes on are mapped where nothing free fits, and given back "
+    "when freed; no longer adapts",
     "mmap_max": "no more than {} mapped blocks (0: all from the heap, given back at its top only)",
     "top_pad": "{} bytes more at the top of the heap each time it grows, and kept when trimmed",
     "tcache_count": "each thread keeps up to {} freed blocks of a size",
     "tcache_max": "each thread keeps freed blocks up to {} bytes",
     "mxfast": "blocks up to {} bytes are kept unmerged when freed: holes stay small",
     "hugetlb": "1: transparent huge pages, 2: hugetlb pages; memory is given back in larger pieces",
-    "perturb": "fills freed memory: touches it once more",
+    "perturb": "fills memory at malloc and at free: touches what the program has not",
     "check": "checks, and gives no memory back sooner",
 }
 _GLIBC_VARIABLES = {
@@ -79,11 +79,14 @@ _VARIABLES = {
     "TCMALLOC_RELEASE_RATE": ("tcmalloc", "how eagerly memory is given back: 0 never, 10 fast"),
     "TCMALLOC_AGGRESSIVE_DECOMMIT": ("tcmalloc", "true: freed spans are given back at once"),
     "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": ("tcmalloc", "threads keep up to {} bytes together"),
-    "TCMALLOC_HEAP_LIMIT_MB": ("tcmalloc", "gives memory back before it exceeds {} MiB"),
+    "TCMALLOC_HEAP_LIMIT_MB": (
+        "tcmalloc",
+        "gives back what is free, then fails, before it exceeds {} MiB",
+    ),
     "MIMALLOC_PURGE_DELAY": ("mimalloc", "freed pages are given back after {} ms (-1: never)"),
     "MIMALLOC_RESET_DELAY": ("mimalloc", "freed pages are given back after {} ms (before 2.1)"),
     "MIMALLOC_DECOMMIT_DELAY": ("mimalloc", "freed pages are given back after {} ms (before 2.1)"),
-    "MIMALLOC_PAGE_RESET": ("mimalloc", "1: freed pages are given back (before 2.1)"),
+    "MIMALLOC_PAGE_RESET": ("mimalloc", "1: freed pages are given back lazily (before 2.1)"),
     "MIMALLOC_PURGE_DECOMMITS": ("mimalloc", "1: really given back; 0: lazily (MADV_FREE)"),
     "MIMALLOC_ALLOW_LARGE_OS_PAGES": ("mimalloc", "1: huge pages, kept as a whole"),
     "MIMALLOC_RESERVE_HUGE_OS_PAGES": ("mimalloc", "{} pages of 1 GiB, never given back"),

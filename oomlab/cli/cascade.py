@@ -23,8 +23,7 @@ from .options import (
 )
 from .selection import chosen_pids
 
-_DEFAULT_COUNT = 10
-_MOST_KILLS = 10_000
+_LISTED = 10
 
 
 def cascade(
@@ -40,10 +39,10 @@ def cascade(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option("-n", "--number", min=0, help="How many kills (10); with --free to list."),
+        typer.Option("-n", "--number", min=0, help="Stop after so many kills."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", "-a", help="Go on until nobody is left to kill.")
+        bool, typer.Option("--all", "-a", help="List all kills, not the first 10.")
     ] = False,
     cgroup: Cgroup = None,
     columns: Columns = None,
@@ -80,15 +79,13 @@ def cascade(
     protected = frozenset(chosen_pids(snapshot, protect or []))
     ranking = rank(snapshot, kernel=kernel, memcg=memcg_path(snapshot, cgroup))
     pages = None if wanted is None else bytes_to_pages(wanted, snapshot.machine.page_size)
-    shown = _DEFAULT_COUNT if count is None else count
-    most = _MOST_KILLS if every or pages is not None else shown
-    kills = simulate(ranking, free_pages=pages, most=most, protected=protected)
+    kills = simulate(ranking, free_pages=pages, most=count, protected=protected)
     if form is Format.json:
         print_json(cascade_document(kills, wanted))
         return
     rows = kill_rows(kills)
-    if count is not None or not every:
-        rows = rows[:shown]
+    if form not in (Format.json, Format.csv) and count is None and not every:
+        rows = rows[:_LISTED]
     listed = chosen or default_columns(rows)
     print_table(
         cascade_table(kills, rows, listed, free_bytes=wanted, fixed=chosen is not None), form

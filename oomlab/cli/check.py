@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import Format, Kernel, OutputFormat, Proc, load_source, print_json, print_table
+from .options import (
+    Format,
+    Kernel,
+    OutputFormat,
+    Proc,
+    load_source,
+    print_json,
+    print_table,
+    refuse_log,
+)
 
 if TYPE_CHECKING:
     from ..analysis.agreement import Comparison
@@ -59,6 +68,9 @@ def _checked(
     from ..analysis.agreement import compare_all
     from ..analysis.ranking import rank
 
+    if source is not None:
+        what = "a log has no oom_score of all processes to compare with"
+        refuse_log(source, what, "compares the kernel's choice and the score that it printed")
     ranking = rank(load_source(source, proc), kernel=kernel)
     found = compare_all(ranking)
     if not found:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import Format, From, OutputFormat, Proc, load_source, print_json, print_table
+from .options import (
+    EventNumber,
+    Format,
+    From,
+    OutputFormat,
+    Proc,
+    load_source,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from ..analysis.ranking import Ranking
@@ -27,6 +36,7 @@ def eras(
     ] = None,
     form: OutputFormat = Format.table,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """List the eras of the rules; which is this machine's.
@@ -35,7 +45,7 @@ def eras(
     """
     from ..output import eras as output
 
-    snapshot = load_source(source, proc)
+    snapshot = load_source(source, proc, event=event)
     if diff is not None:
         _diff(snapshot, diff, count, form)
         return

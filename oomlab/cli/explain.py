@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, UnknownTaskError
+from ..units import parse_duration
 from .options import (
     EventNumber,
     Format,
@@ -22,6 +23,7 @@ from .options import (
     print_json,
     print_table,
     screen,
+    tasks_of,
     warn_gaps,
 )
 
@@ -36,8 +38,8 @@ _DETAILS = ("cgroup", "cmdline", "oom_adj")
 def explain(
     process: Annotated[str, typer.Argument(metavar="PID|NAME", help="The process.")],
     interval: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=0.01, help="Measure fault rates for so long."),
+        str | None,
+        typer.Option(metavar="TIME", help="Measure fault rates for so long: 2s, 500ms, 1m."),
     ] = None,
     count: Annotated[
         int, typer.Option("-n", "--number", min=0, help="How many of the largest mappings.")
@@ -56,12 +58,13 @@ def explain(
     """
     if source is not None and interval is not None:
         raise InputError("--interval needs the live process: a snapshot is one moment")
-    if interval is not None and not interval <= _MOST_SECONDS:  # nan is not
-        raise InputError(f"--interval is in seconds, at most {_MOST_SECONDS}")
+    seconds = None if interval is None else parse_duration(interval)
+    if seconds is not None and seconds > _MOST_SECONDS:
+        raise InputError("--interval is at most a day")
     one = (
         _saved(process, source, event, kernel)
         if source is not None
-        else _live(process, proc, kernel, interval)
+        else _live(process, proc, kernel, seconds)
     )
     warn_gaps(one.gaps)
     if form is Format.table:
@@ -91,7 +94,7 @@ def _saved(process: str, source: str, event: int | None, kernel: str | None) -> 
 
 
 def _live(
-    process: str, proc: Path | None, kernel: str | None, interval: float | None
+    process: str, proc: Path | None, kernel: str | None, seconds: float | None
 ) -> Explanation:
     """Read the machine, then the process in depth, and its sizes once more at that moment."""
     from ..analysis.allocator import WANTED_SYMBOLS
@@ -107,11 +110,12 @@ def _live(
 
     root = proc or PROC
     snapshot = load_source(None, proc, _DETAILS, cgroups=True)
-    pid = find_task(snapshot, process).pid
+    with tasks_of(None):
+        pid = find_task(snapshot, process).pid
     before = None
-    if interval is not None:
+    if seconds is not None:
         before = read_vitals(root, pid)
-        time.sleep(interval)
+        time.sleep(seconds)
     space = read_address_space(root, pid)
     scan = ProcScan(
         root, page_size=snapshot.machine.page_size, details={"userns", "oom_score", *_DETAILS}

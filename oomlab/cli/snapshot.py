@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .options import From, Proc, load_source
+from .notices import tell
+from .options import EventNumber, From, Proc, load_source
 
 
 def snapshot(
@@ -19,6 +20,7 @@ def snapshot(
         ),
     ] = None,
     source: From = None,
+    event: EventNumber = None,
     proc: Proc = None,
 ) -> None:
     """Save this machine's state to a file.
@@ -28,7 +30,7 @@ def snapshot(
     from ..readers.procfs import DETAILS
     from ..readers.saved import dump_snapshot, save_snapshot
 
-    taken = load_source(source, proc, DETAILS, cgroups=True)
+    taken = load_source(source, proc, DETAILS, event, cgroups=True)
     if source is None:
         from dataclasses import replace
 
@@ -40,4 +42,4 @@ def snapshot(
         sys.stdout.write(dump_snapshot(taken).decode("ascii"))
     else:
         save_snapshot(taken, output)
-        print(f"oomlab: saved {len(taken.tasks)} tasks to {output}", file=sys.stderr)
+        tell(f"saved {len(taken.tasks)} tasks to {output}")

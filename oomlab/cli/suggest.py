@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ..errors import InputError
+from .notices import tell
 from .options import (
     EventNumber,
     Format,
@@ -52,12 +53,18 @@ def suggest(
     ] = None,
     sacrifice: Annotated[
         Texts | None,
-        typer.Option(metavar="WHO", help="Who shall die before them; else everybody else."),
+        typer.Option(
+            metavar="WHO",
+            help="Who shall die before them; else all others but those at -500 or below.",
+        ),
     ] = None,
     leave: Annotated[
         Texts | None,
         typer.Option("--except", metavar="WHO", help="Whose place does not matter: left alone."),
     ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="All others, those at -500 or below too.")
+    ] = False,
     allow_growth: Annotated[
         str | None,
         typer.Option(metavar="AMOUNT", help="Hold even if each grows so much: 50% or 2G."),
@@ -98,18 +105,23 @@ def suggest(
     """
     if protect is None:
         given = (sacrifice, leave, allow_growth, cgroup, snippet, undo_file)
-        if any(one is not None for one in given) or apply or raise_only or allow_unkillable:
+        switches = (apply, raise_only, allow_unkillable, everyone, yes)
+        if any(one is not None for one in given) or any(switches):
             raise InputError("name whom to protect: oomlab suggest --protect postgres")
         _audit(_loaded(source, proc, event), kernel, form)
         return 0
     live = source is None and proc is None and kernel is None
     _check_applying(apply, live, yes or undo_file is not None)
+    if everyone and sacrifice is not None:
+        raise InputError("--sacrifice names who may die, --everyone means all: give one of them")
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
     found = _suggestion(
         snapshot,
-        _Wish(protect, sacrifice, leave, allow_growth, cgroup, raise_only, allow_unkillable),
+        _Wish(
+            protect, sacrifice, leave, everyone, allow_growth, cgroup, raise_only, allow_unkillable
+        ),
         kernel,
     )
     if snippet is not None:
@@ -163,6 +175,7 @@ class _Wish(NamedTuple):
     protect: list[str]
     sacrifice: list[str] | None
     leave: list[str] | None
+    everyone: bool
     allow_growth: str | None
     cgroup: str | None
     raise_only: bool
@@ -170,6 +183,7 @@ class _Wish(NamedTuple):
 
 
 def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggestion:
+    from ..analysis.advice import DELIBERATE
     from ..analysis.ranking import rank
     from ..analysis.selectors import find_memcg
     from ..analysis.suggest import suggest as smallest_change
@@ -187,6 +201,7 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
         protect,
         None if sacrifice is None else chosen_pids(snapshot, sacrifice, protect),
         leave=chosen_pids(snapshot, wish.leave or []),
+        leave_below=None if wish.everyone else DELIBERATE,
         growth=growth,
         raise_only=wish.raise_only,
         allow_unkillable=wish.allow_unkillable,
@@ -203,12 +218,11 @@ def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) ->
 
 
 def _print_snippet(found: Suggestion, form: Form) -> None:
-    from ..output.escape import printable
     from ..output.snippets import SNIPPETS
 
     sys.stdout.write(SNIPPETS[form.value](found))
     for caution in found.cautions:
-        print(f"oomlab: note: {printable(caution)}", file=sys.stderr)
+        tell(f"note: {caution}")
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:

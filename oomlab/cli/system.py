@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ..errors import InputError
 from .options import (
     Format,
-    From,
     OutputFormat,
     Proc,
     load_source,
     print_json,
     print_table,
+    refuse_log,
     screen,
     warn_gaps,
 )
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 
 def system(
     form: OutputFormat = Format.table,
-    source: From = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read a saved snapshot (- for stdin), not this machine.",
+        ),
+    ] = None,
     proc: Proc = None,
 ) -> None:
     """Show where the machine's memory is, and how far OOM is.
@@ -48,18 +57,21 @@ def system(
 
 def _live(proc: Path | None) -> System:
     from ..output.system import System
+    from ..readers.held import read_held
     from ..readers.machine import read_machine
     from ..readers.meminfo import read_meminfo
     from ..readers.procfs import PROC
 
     machine, gaps = read_machine(proc or PROC)
     warn_gaps(gap for gap in gaps if gap.what != "processes")
-    return System(machine, read_meminfo(proc or PROC))
+    root = proc or PROC
+    return System(machine, read_meminfo(root), read_held(root))
 
 
 def _saved(source: str) -> System:
     from ..output.system import System
 
+    refuse_log(source, "a report has no meminfo", "shows the memory that it tells of")
     snapshot = load_source(source, None)
     if snapshot.meminfo is None:
         raise InputError(f"{source} holds no meminfo: oomlab snapshot saves it since 0.1")

@@ -5,7 +5,7 @@ Source: oom_kill_process() and oom_kill_memcg_member() in mm/oom_kill.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..snapshot import Memcg, Task
 from .adjust import OOM_DISABLE, oom_adj_of, oom_score_adj_of
@@ -38,15 +38,18 @@ def child_instead(facts: Facts, chosen: Task, children: Sequence[Score]) -> Scor
 
 def partners(
     facts: Facts, victim: Task, others: Iterable[Task], init_pid: int | None
-) -> list[Task]:
-    """Return the other processes that look as if on the victim's memory map: they'd die with it.
+) -> Iterator[Task]:
+    """Yield the other processes that look as if on the victim's memory map: they'd die with it.
 
     No file tells who shares a map: a forked child that looks the same may be among them.
     """
-    if facts.mm_partners == "none":
-        return []
-    sharing = [t for t in others if t.pid != victim.pid and likely_share_mm(t, victim)]
-    return [task for task in sharing if task.pid != init_pid and _may_die(facts, task)]
+    for task in others:
+        if (
+            task.pid != victim.pid
+            and likely_share_mm(task, victim)
+            and dies_with_partner(facts, task, init_pid)
+        ):
+            yield task
 
 
 def kill_is_refused(facts: Facts, victim: Task, others: Iterable[Task]) -> bool:
@@ -65,8 +68,9 @@ def is_protected_by_partner(facts: Facts, task: Task, others: Iterable[Task]) ->
     )
 
 
-def _may_die(facts: Facts, task: Task) -> bool:
-    if task.kernel_thread:
+def dies_with_partner(facts: Facts, task: Task, init_pid: int | None) -> bool:
+    """Tell whether a process dies if one on its memory map is killed."""
+    if facts.mm_partners == "none" or task.kernel_thread or task.pid == init_pid:
         return False
     spared = facts.mm_partners == "not at -1000"
     return not (spared and oom_score_adj_of(task) == OOM_SCORE_ADJ_MIN)

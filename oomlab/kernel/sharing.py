@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..snapshot import Task
 
-_FAULTED_BY_READING = 4
+FAULTED_BY_READING = 4
 """Reading a process's cmdline brings its arguments' pages in, so its RSS may grow meanwhile."""
 
 
@@ -28,7 +28,16 @@ def likely_share_mm(one: Task, other: Task) -> bool:
     rss, other_rss = _rss(one), _rss(other)
     if not may_share_mm(one, other) or rss is None or other_rss is None:
         return False
-    return abs(rss - other_rss) <= _FAULTED_BY_READING
+    return abs(rss - other_rss) <= FAULTED_BY_READING
+
+
+def mapped_rss(task: Task) -> int | None:
+    """Return the RSS by which a memory map is told apart; None where it is not, or there is none.
+
+    Equal total_vm, page tables and a difference of at most FAULTED_BY_READING in this figure
+    are what likely_share_mm() asks for.
+    """
+    return _rss(task) if task.total_vm_pages and task.has_mm is not False else None
 
 
 def _rss(task: Task) -> int | None:

@@ -45,7 +45,7 @@ def cascade_table(
     """Return the table of the kills between the answer and how it ends."""
     marked = frozenset(i for i, row in enumerate(rows) if row.kill.protected)
     hidden = len(cascade.kills) - len(rows)
-    footer = [f"and {hidden} more (-n {len(cascade.kills)})."] if hidden > 0 else []
+    footer = [f"and {hidden} more (--all lists them)."] if hidden > 0 else []
     return Table(
         columns=columns,
         rows=rows,
@@ -153,8 +153,10 @@ def _entry(row: KillRow) -> dict[str, Any]:
         "chosen_pid": None if chosen is None else chosen.task.pid,
         "badness": None if chosen is None else chosen.badness,
         "killed": [_who(task) for task in kill.choice.killed],
+        "more_perhaps": kill.choice.more_perhaps,
         "perhaps": [_who(task) for task in kill.choice.perhaps],
-        "possible": [_who(score.task) for score in kill.possible],
+        "possible_count": len(kill.possible) + kill.more_possible,
+        "possible": [_who(task) for task in kill.possible],
         "protected": [_who(task) for task in kill.protected],
         "why": list(kill.choice.why),
         "freed": _freed_entry(row, kill.freed),
@@ -194,13 +196,15 @@ def _notes(row: KillRow) -> str:
     if chosen is not None and chosen.task.pid != kill.victim.pid:
         parts.append(f"child of {named(chosen.task)}")
     if len(kill.possible) > 1:
-        parts.append(f"or {len(kill.possible) - 1} others")
+        parts.append(f"or {len(kill.possible) - 1 + kill.more_possible} others")
     return "; ".join(parts)
 
 
 def _shown_with(row: KillRow) -> str:
-    others, perhaps = len(row.kill.choice.killed) - 1, len(row.kill.choice.perhaps)
-    return " ".join([f"+{others}"] * (others > 0) + [f"+{perhaps}?"] * (perhaps > 0))
+    choice = row.kill.choice
+    others, perhaps = len(choice.killed) - 1, len(choice.perhaps)
+    maybe = f"+{perhaps}{'...' if choice.more_perhaps else ''}?"
+    return " ".join([f"+{others}"] * (others > 0) + [maybe] * (perhaps > 0))
 
 
 COLUMNS: tuple[Column[KillRow], ...] = (

@@ -192,7 +192,7 @@ def memory(event: Event) -> str | None:
         total, left = state.swap_total_kib * KIB, kib_to_bytes(state.swap_free_kib)
         free = "" if left is None else f", {human(left)} of it free"
         parts.append(f"swap {human(total)}{free}" if total else "no swap")
-    held = sum(row.rss_pages or 0 for row in event.report.tasks)
+    held = sum(row.rss_pages or 0 for row in event.report.processes)
     if held:
         parts.append(f"the RSS of all processes adds up to {human(held * page)}")
     ram = "" if event.ram_pages is None else f"RAM {human(event.ram_pages * page)}: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..analysis.advice import DELIBERATE
 from ..analysis.cgroups import cgroup_of, name_of
 from ..analysis.places import place_of
 from ..analysis.ranking import cautions
@@ -117,8 +118,10 @@ def _victims(found: Suggestion) -> str:
     place = f" in {scope.memcg}" if scope.memcg else ""
     spared = len(found.protected) + len(found.companions)
     killable = len(found.ranking.killable)
-    if len(found.sacrificed) > _MOST_NAMED and len(found.sacrificed) + spared >= killable:
-        return f"all {len(found.sacrificed)} others that can be killed{place}"
+    left = len(found.left_alone)
+    if len(found.sacrificed) > _MOST_NAMED and len(found.sacrificed) + spared + left >= killable:
+        but = f" but {left} set to {DELIBERATE} or below" if left else ""
+        return f"all {len(found.sacrificed)} others that can be killed{place}{but}"
     return f"{_several(found.sacrificed)}{place}"
 
 
@@ -154,6 +157,7 @@ def suggestion_document(found: Suggestion) -> dict[str, Any]:
         "growth_bytes": found.wish.growth.pages * snapshot.machine.page_size,
         "protected": [_task_entry(task) for task in found.protected],
         "sacrificed": [_task_entry(task) for task in found.sacrificed],
+        "left_alone": [_task_entry(task) for task in found.left_alone],
         "companions": [{"pid": pid, "why": why} for pid, why in found.companions.items()],
         "total_change": found.cost,
         "changes": [

@@ -17,11 +17,11 @@ from ..analysis.system import (
     unmanaged_bytes,
     uses,
 )
-from ..meminfo import MemInfo
+from ..meminfo import Held, MemInfo
 from ..snapshot import Machine
 from ..units import human, human_range, pages_to_bytes
 from .bars import bar
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .tables import Column, Table
 
 SYSTEM_SCHEMA = "oomlab.system/1"
@@ -39,6 +39,8 @@ class System(NamedTuple):
 
     machine: Machine
     info: MemInfo
+    held: Held | None = None
+    """Who holds shared memory; None for a saved snapshot."""
 
     @property
     def headroom(self) -> int | None:
@@ -84,14 +86,9 @@ def _reclaim(use: Use, can_swap: bool) -> str:
 def system_text(system: System, screen: Screen) -> str:
     """Return the whole picture: the answer first."""
     answer = [_answer(system), *_pressure(system), *_cautions(system)]
-    parts = [_lines(screen, answer), render_table(uses_table(system, bars=True), screen)]
-    parts += [_lines(screen, list(lines)) for lines in _sections(system)]
+    parts = [render_lines(screen, *answer), render_table(uses_table(system, bars=True), screen)]
+    parts += [render_lines(screen, *lines) for lines in _sections(system)]
     return "\n".join(part for part in parts if part)
-
-
-def _lines(screen: Screen, sentences: list[str]) -> str:
-    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
-    return render_table(nothing, screen) if sentences else ""
 
 
 def _answer(system: System) -> str:
@@ -125,6 +122,8 @@ def _cautions(system: System) -> list[str]:
 
 def _sections(system: System) -> Iterator[Iterator[str]]:
     yield _details(system.info)
+    if system.held is not None:
+        yield _held(system.held, system.info.count("Shmem"))
     yield _reserve(system.info)
     yield _available(system.info)
     yield _overcommit(system)
@@ -148,6 +147,32 @@ def _details(info: MemInfo) -> Iterator[str]:
             f"{info.count('HugePages_Free')} are free and useful to nobody else."
         )
     yield from _compressed(info)
+
+
+def _held(held: Held, shmem: int) -> Iterator[str]:
+    """Say who holds what lies in tmpfs and shared memory, much of it in nobody's RSS."""
+    parts = (
+        (held.mounted_bytes, "in files of tmpfs mounts"),
+        (held.deleted_bytes, "in deleted files that are open"),
+        (held.memfd_bytes, "in memfd"),
+        (held.shared_anon_bytes, "MAP_SHARED without a file"),
+        (held.sysv_bytes, "in SysV segments"),
+    )
+    said = [f"{human(size)} {what}" for size, what in parts if size]
+    rest = shmem - held.shmem_bytes
+    if rest > 0:
+        who = "1 process" if held.unseen == 1 else f"{held.unseen} processes"
+        unseen = f" ({who} may not be looked into)" if held.unseen else ""
+        said.append(f"{human(rest)} held by nobody seen{unseen}")
+    if said:
+        yield f"Of tmpfs and shared memory: {', '.join(said)}."
+    beside = []
+    if held.sockets_bytes:
+        beside.append(f"TCP and UDP buffers {human(held.sockets_bytes)}")
+    if held.pipes:
+        beside.append(f"what is in {held.pipes} pipes, usually up to 64K each")
+    if beside:
+        yield f"In slab and in no counter: {', '.join(beside)}."
 
 
 def _compressed(info: MemInfo) -> Iterator[str]:
@@ -246,6 +271,7 @@ def system_document(system: System) -> dict[str, Any]:
             "dirty_bytes": dropped.dirty,
             "slab_high_bytes": dropped.slab_high,
         },
+        "held": None if system.held is None else system.held._asdict(),
         "zram": [zram._asdict() for zram in info.zrams],
         "zswap_enabled": info.zswap_enabled,
         "counters": dict(info.counters),

@@ -15,6 +15,8 @@ from .fetch import cache_directory
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures/kernel-lab"
 
+LEAST_STEPS = 5
+
 Record = tuple[str, dict[str, Any]]
 
 
@@ -32,8 +34,12 @@ def main() -> int:
 
 
 def excerpt(plan: dict[str, Any], records: list[Record]) -> dict[str, Any]:
-    """Return the plan and records of the first scene of each kind that was played."""
-    played = {body["scene"] for kind, body in records if kind == "event"}
+    """Return the plan and records of the first scene of each kind that was played.
+
+    Of filled cgroups that is the first of each kind with several kills in a row.
+    """
+    kills = {body["scene"]: len(body.get("steps", ())) for kind, body in records if kind == "event"}
+    played = {n for n, steps in kills.items() if not 0 < steps < LEAST_STEPS}
     first: dict[str, dict[str, Any]] = {}
     for scene in plan["scenes"]:
         if scene["number"] in played:
@@ -44,6 +50,8 @@ def excerpt(plan: dict[str, Any], records: list[Record]) -> dict[str, Any]:
     for kind, body in records:
         if kind == "snapshot":
             snapshot = (kind, body)
+        elif kind == "suggestion" and body["scene"] in kept:
+            chosen.append((kind, body))
         elif kind == "event" and body["scene"] in kept and snapshot is not None:
             chosen += [snapshot, (kind, body)]
     return {"plan": plan | {"scenes": list(first.values())}, "records": chosen}

@@ -82,6 +82,23 @@ def fetch(kernel: Kernel) -> Path:
     return image
 
 
+def fetch_modules(kernel: Kernel) -> Path:
+    """Return the directory of the kernel's modules, unpacked unless it is in the cache."""
+    # From 7.x on they are in a package of their own.
+    package = kernel.package.replace("linux-binary-", "linux-modules-")
+    home = cache_directory() / "modules" / package
+    if home.exists():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as name:
+        work = Path(name)
+        _apt(kernel.suite, "apt-get", "-q", "download", package, cwd=work)
+        (archive,) = work.glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", archive, work / "root"], check=True)
+        (work / "root").rename(home)
+    return home
+
+
 def _newness(name: str) -> tuple[list[int], bool]:
     return _numbers(name), name.startswith("linux-binary")
 

@@ -45,7 +45,7 @@ def build(directory: Path, plan: str) -> Path:
     for name in ("agent.py", "filling.py"):
         shutil.copy(HERE / name, root / name)
     (root / "plan.json").write_text(plan)
-    return _pack(root, directory / "initramfs")
+    return pack(root, directory / "initramfs")
 
 
 def compile_program(name: str, target: Path) -> None:
@@ -92,7 +92,8 @@ def _shared_libraries(path: Path) -> list[Path]:
     return [Path(found) for found in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
 
 
-def _pack(root: Path, image: Path) -> Path:
+def pack(root: Path, image: Path) -> Path:
+    """Write a directory as an initramfs and return its path."""
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     with image.open("wb") as file:
         command = ["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"]

@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #define SLOTS 262144
+#ifndef THREADS
 #define THREADS 8
+#endif
 
 static void *slots[SLOTS];
 static char input[1 << 16], out[1 << 16];

@@ -18,6 +18,7 @@ SHARE = {
     "unevictable": 20,
     "huge pages": 10,
     "in no counter": 15,
+    "taken out": 20,
     "page cache": 20,
     "device": 10,
     "compressed": 15,

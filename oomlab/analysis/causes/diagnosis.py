@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...report import OomReport
-from . import filling, holders, limits
+from . import filling, holders, limits, withheld
 from .cause import Cause
 from .figures import Figures, figures_of
 from .zones import free_again, zone_causes
@@ -33,7 +33,9 @@ _FILLING: tuple[_Find, ...] = (
     filling.page_cache,
     filling.idle_hugepages,
     filling.used_hugepages,
-    filling.device,
+    withheld.balloon,
+    withheld.taken_out,
+    filling.graphics,
     filling.compressed,
     filling.kernels_own,
     filling.in_no_counter,

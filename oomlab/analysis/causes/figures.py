@@ -28,7 +28,6 @@ _MORE = (
     "free_pcp",
     "kernel_misc_reclaimable",
     "bounce",
-    "Balloon",
     "gpu_active",
     "gpu_reclaim",
     "zspages",
@@ -53,6 +52,10 @@ class Figures:
     file_pages: int | None
     uncounted_pages: int | None
     """What is left when all counters are taken from RAM, or from the cgroup's usage."""
+    present_pages: int | None = None
+    """All pages of the machine, with those that were never RAM to the allocator, or no more."""
+    balloon_is_outside: bool = False
+    """The balloon's pages were taken out of RAM, so that RAM is what the guest has left."""
 
     def counter(self, name: str) -> int | None:
         """Return a counter in pages, None where the report does not tell it."""
@@ -96,6 +99,12 @@ def _machine_figures(report: OomReport, page_size: int, ram_pages: int | None) -
                 counters[name] = kib_to_pages(sum(kib), page_size)
                 raw[name] = f"{name}:{sum(kib)}kB"
     anon = _sum(counters, "active_anon", "inactive_anon")
+    uncounted = _uncounted(memory, counters, page_size, ram_pages)
+    balloon = counters.get("Balloon", 0)
+    # Most drivers take the pages out of RAM (adjust_managed_page_count()), some leave them in.
+    is_inside = uncounted is not None and uncounted > balloon // 2
+    if uncounted is not None and is_inside:
+        uncounted -= balloon
     return Figures(
         page_size=page_size,
         is_machine=True,
@@ -105,7 +114,9 @@ def _machine_figures(report: OomReport, page_size: int, ram_pages: int | None) -
         events={},
         anon_pages=None if anon is None else max(0, anon - counters.get("shmem", 0)),
         file_pages=_sum(counters, "active_file", "inactive_file"),
-        uncounted_pages=_uncounted(memory, counters, page_size, ram_pages),
+        uncounted_pages=None if uncounted is None else max(0, uncounted),
+        present_pages=_present(memory, page_size, ram_pages),
+        balloon_is_outside=not is_inside,
     )
 
 
@@ -113,10 +124,22 @@ def _sum(counters: dict[str, int], *names: str) -> int | None:
     return sum(counters[name] for name in names) if all(n in counters for n in names) else None
 
 
+def _present(memory: MemoryState, page_size: int, ram_pages: int | None) -> int | None:
+    """Return all pages that the machine has: what its zones add up to where all are listed."""
+    zones = [zone.fields_kib for zone in memory.zones if "managed" in zone.fields_kib]
+    managed_kib = sum(fields["managed"] for fields in zones)
+    if zones and ram_pages is not None and kib_to_pages(managed_kib, page_size) >= ram_pages:
+        return kib_to_pages(sum(fields.get("present", 0) for fields in zones), page_size)
+    return memory.counts_pages.get("pages RAM", memory.counts_pages.get("pages of RAM"))
+
+
 def _uncounted(
     memory: MemoryState, counters: dict[str, int], page_size: int, ram_pages: int | None
 ) -> int | None:
-    """Return the pages of RAM that no counter of the dump holds."""
+    """Return the pages of RAM that no counter of the dump holds but the balloon's.
+
+    Below 0 where counters overlap or move.
+    """
     lists = _sum(counters, *_LISTS) if "active_anon" in counters else _sum(counters, *_OLD_LISTS)
     slab = _sum(counters, *_SLAB) if "slab" not in counters else counters["slab"]
     rest = _sum(counters, "free", "pagetables")
@@ -124,7 +147,7 @@ def _uncounted(
         return None
     more = sum(counters.get(name, 0) for name in _MORE)
     huge_kib = sum(pool.total * pool.size_kib for pool in memory.hugepages)
-    return max(0, ram_pages - lists - slab - rest - more - kib_to_pages(huge_kib, page_size))
+    return ram_pages - lists - slab - rest - more - kib_to_pages(huge_kib, page_size)
 
 
 def _memcg_figures(report: OomReport, page_size: int) -> Figures:

@@ -48,7 +48,7 @@ def tables(report: OomReport, figures: Figures) -> Cause | None:
     pages, words = figures.counter("pagetables"), ("pagetables",)
     if pages is not None:
         return filled(figures, "page tables", pages, "page tables", advice, *words)
-    sizes = {row.pid: row.pagetable_bytes for row in report.tasks if row.pagetable_bytes}
+    sizes = {row.pid: row.pagetable_bytes for row in report.processes if row.pagetable_bytes}
     found = filled(
         figures, "page tables", sum(sizes.values()) // figures.page_size, "page tables", advice
     )
@@ -163,19 +163,17 @@ def _hugepages(
     return Cause(what, tuple(evidence), advice, pages)
 
 
-def device(_report: OomReport, figures: Figures) -> Cause | None:
-    """Memory of a balloon or of graphics, which the newest kernels count (6.17, 7.2)."""
-    for names, what, advice in (
-        (("Balloon",), "a balloon of the hypervisor",
-         "The host took memory back from this machine: see its setting there."),
-        (("gpu_active", "gpu_reclaim"), "memory of graphics drivers",
-         "Buffers of the GPU live in RAM: see who draws (/proc/PID/fdinfo of /dev/dri files)."),
-    ):  # fmt: skip
-        pages = sum(figures.counter(name) or 0 for name in names)
-        found = filled(figures, "device", pages, what, advice, *names)
-        if found is not None:
-            return found
-    return None
+def graphics(_report: OomReport, figures: Figures) -> Cause | None:
+    """Memory of graphics drivers, which 7.2 counts."""
+    names = ("gpu_active", "gpu_reclaim")
+    return filled(
+        figures,
+        "device",
+        sum(figures.counter(name) or 0 for name in names),
+        "memory of graphics drivers",
+        "Buffers of the GPU live in RAM: see who draws (/proc/PID/fdinfo of /dev/dri files).",
+        *names,
+    )
 
 
 def compressed(_report: OomReport, figures: Figures) -> Cause | None:
@@ -240,7 +238,7 @@ def in_no_counter(_report: OomReport, figures: Figures) -> Cause | None:
             figures.words("free", "active_anon", "inactive_anon", "active_file", "inactive_file",
                           "slab_reclaimable", "slab_unreclaimable", "pagetables"),
         ),
-        "A balloon of the hypervisor, a driver (GPU, network buffers), vmalloc, zram or ZFS holds "
-        "it: no process gives it back. Compare MemTotal with the sum of /proc/meminfo.",
+        "A driver (GPU, network buffers, a balloon), full pipes, vmalloc, zram or ZFS holds it: no "
+        "process gives it back. Compare MemTotal with the sum of /proc/meminfo.",
         pages,
     )  # fmt: skip

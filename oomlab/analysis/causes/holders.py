@@ -26,7 +26,7 @@ def anonymous(report: OomReport, figures: Figures) -> Cause | None:
 def by_command(report: OomReport, page_size: int) -> list[str]:
     """Return the commands whose processes hold most, a line each."""
     sums: dict[str, list[int]] = {}
-    for row in report.tasks:
+    for row in report.processes:
         sums.setdefault(row.comm, []).append(_held(row))
     largest = sorted(sums.items(), key=lambda item: -sum(item[1]))[:_SHOWN]
     lines = [
@@ -35,7 +35,7 @@ def by_command(report: OomReport, page_size: int) -> list[str]:
         for name, held in largest
         if sum(held)
     ]
-    if lines and any(row.rss_anon_pages is None for row in report.tasks):
+    if lines and any(row.rss_anon_pages is None for row in report.processes):
         lines.append("(by RSS: what processes share is counted in each)")
     return lines
 
@@ -60,8 +60,8 @@ def by_cgroup(report: OomReport) -> list[str]:
 
 def protected(report: OomReport, figures: Figures) -> Cause | None:
     """The largest processes can hardly be killed."""
-    total = sum(row.rss_pages or 0 for row in report.tasks)
-    kept = [row for row in report.tasks if (row.oom_score_adj or 0) <= -900]
+    total = sum(row.rss_pages or 0 for row in report.processes)
+    kept = [row for row in report.processes if (row.oom_score_adj or 0) <= -900]
     held = sum(row.rss_pages or 0 for row in kept)
     # Half of all memory of processes: what is left to kill is then the smaller part.
     if not held or held * 2 < total:

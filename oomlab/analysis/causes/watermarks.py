@@ -23,9 +23,11 @@ class Room(NamedTuple):
 
     zone: Zone
     usable: int
-    """Free, less what the request may not use."""
+    """Free, less what the request may not use, and less all but one page of what it asks for."""
     needed: int
     """``min`` and the reserve that is kept from this request."""
+    withheld: int = 0
+    """Free, but CMA's, which this request may not use."""
 
     @property
     def is_short(self) -> bool:
@@ -46,8 +48,8 @@ class Room(NamedTuple):
     @property
     def is_withheld(self) -> bool:
         """Tell whether a watermark keeps it out only because of pages that it may not use."""
-        free = self.zone.fields_kib["free"]
-        return self.usable <= self.needed < free or self.usable <= self.high < free
+        with_all = self.usable + self.withheld
+        return self.usable <= self.needed < with_all or self.usable <= self.high < with_all
 
 
 def known_zones(report: OomReport) -> list[Zone]:
@@ -64,12 +66,15 @@ def known_zones(report: OomReport) -> list[Zone]:
 def room_of(report: OomReport, zone: Zone, figures: Figures) -> Room:
     """Return how much of a zone the request may use, and how much must be left."""
     fields, trigger = zone.fields_kib, report.trigger
-    usable = fields["free"]
+    order = trigger.order if trigger is not None else None
+    # What is left must lie above the watermark once the request is served but for one page.
+    usable = fields["free"] - ((1 << min(max(order or 0, 0), 32)) - 1) * figures.page_size // KIB
+    withheld = 0
     mask = (trigger.gfp_mask or 0) if trigger is not None else 0
     if trigger is not None and not may_use_cma(mask, trigger.gfp_flags, report.release):
-        usable -= fields.get("free_cma", 0)
+        withheld = fields.get("free_cma", 0)
     reserve = reserve_pages(report, zone) * figures.page_size // KIB
-    return Room(zone, usable, fields.get("min", 0) + reserve)
+    return Room(zone, usable - withheld, fields.get("min", 0) + reserve, withheld)
 
 
 def reserve_pages(report: OomReport, zone: Zone) -> int:

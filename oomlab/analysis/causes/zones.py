@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...kernel.gfp import flag_names, may_use_cma
+from ...errors import InputError
+from ...kernel.gfp import flag_names, highest_zone, may_use_cma
+from ...kernel.release import parse_release
 from ...report import OomReport
 from ...report_memory import FreeBlocks
 from ...units import KIB, human
@@ -17,7 +19,7 @@ def zone_causes(report: OomReport, figures: Figures) -> list[Cause]:
     allowed = [room for room in rooms if is_allowed(report, room.zone)]
     if not allowed:
         return []
-    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes):
+    for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes, _unspoken_policy):
         cause = find(report, figures, rooms, allowed)
         if cause is not None:
             return [cause]
@@ -36,34 +38,69 @@ def _rooms(report: OomReport, figures: Figures) -> list[Room]:
 
 
 def _wrong_zone(
-    report: OomReport, _figures: Figures, rooms: list[Room], allowed: list[Room]
+    report: OomReport, figures: Figures, rooms: list[Room], allowed: list[Room]
 ) -> Cause | None:
     """All zones that may serve the request are short, and others are not."""
     roomy = [room for room in rooms if room not in allowed and room.is_roomy]
-    free = sum(room.zone.fields_kib["free"] for room in roomy)
+    unlisted = _unlisted_kib(report, figures)
+    free = sum(room.zone.fields_kib["free"] for room in roomy) + unlisted
     lacking = sum(room.zone.fields_kib.get("min", 0) for room in allowed)
     if not all(room.is_short for room in allowed) or free <= lacking:
         return None
     evidence = tuple(zone_line(room) for room in [*allowed[:3], *roomy[:3]])
-    if {room.zone.node for room in roomy} - {room.zone.node for room in allowed}:
-        evidence += (f"nodes allowed: {allowed_nodes(report)}",)
+    if unlisted > lacking:
+        listed = human((figures.counters["free"] * figures.page_size) - unlisted * KIB)
+        where = f"{figures.raw['free']} in all, {listed} of it in the zones that the report lists"
+        evidence += (f"{where}: {human(unlisted * KIB)} in others",)
+    elsewhere = {room.zone.node for room in roomy} - {room.zone.node for room in allowed}
+    if elsewhere or (unlisted > lacking and _leaves_out_nodes(report)):
+        nodes = allowed_nodes(report) or ",".join(sorted({str(r.zone.node) for r in allowed}))
+        evidence += (f"nodes allowed: {nodes}",)
         advice = "Memory lies free on other nodes: widen the cpuset or the memory policy."
         return Cause("the allowed nodes are full, others are not", evidence, advice)
+    advice = _which_zones(report, {room.zone.name for room in roomy})
+    return Cause("a low zone is exhausted, others are not", evidence, advice)
+
+
+_OF_NODES = ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY")
+_HIGHER_ZONES_LEFT_OUT = (6, 1)
+"""974f4367dd31 ("mm: reduce noise in show_mem for lowmem allocations")."""
+
+
+def _leaves_out_nodes(report: OomReport) -> bool:
+    """Tell whether what the dump leaves out are nodes: it can't be higher zones."""
+    mask = (report.trigger.gfp_mask or 0) if report.trigger is not None else 0
+    if report.constraint in _OF_NODES or highest_zone(mask, report.release) == "Movable":
+        return True
+    return _is_before(report, _HIGHER_ZONES_LEFT_OUT)
+
+
+def _unlisted_kib(report: OomReport, figures: Figures) -> int:
+    """Return what is free in zones that the dump leaves out, in kB.
+
+    They are those that the request could not use: of other nodes (2.6.39 and newer), and from
+    6.1 on higher zones. Source: show_free_areas() in mm/show_mem.c.
+    """
+    free = figures.counter("free")
+    zones = report.memory.zones if report.memory is not None else []
+    if free is None or not zones or any("free" not in zone.fields_kib for zone in zones):
+        return 0
+    listed = sum(zone.fields_kib["free"] for zone in zones)
+    return max(0, free * figures.page_size // KIB - listed)
+
+
+def _which_zones(report: OomReport, kinds: set[str]) -> str:
+    """Return what to do where zones of these kinds have room; none: they are not listed."""
     trigger = report.trigger
     mask = (trigger.gfp_mask or 0) if trigger is not None else 0
     names = flag_names(mask, trigger.gfp_flags if trigger is not None else None, report.release)
     asked = "|".join(names or ()) or f"{mask:#x}"
-    kinds = {room.zone.name for room in roomy}
     advice = f"The request ({asked}) can't use the zones that have room: "
     if "HighMem" in kinds:
-        advice += "low memory is short, not memory. A 64-bit kernel, or less in low memory, helps."
-    elif kinds <= {"Movable", "Device"}:
-        advice += "what is free is for movable pages only. Less ZONE_MOVABLE (movablecore=, hot-plugged memory) helps."  # noqa: E501
-    else:
-        advice += (
-            "a device or its driver asks for memory at low addresses, of which there is little."
-        )
-    return Cause("a low zone is exhausted, others are not", evidence, advice)
+        return f"{advice}low memory is short, not memory. A 64-bit kernel, or less in low memory, helps."  # noqa: E501
+    if kinds <= {"Movable", "Device"}:
+        return f"{advice}what is free is for movable pages only. Less ZONE_MOVABLE (movablecore=, hot-plugged memory) helps."  # noqa: E501
+    return f"{advice}a device or its driver asks for memory at low addresses, of which there is little."  # noqa: E501
 
 
 def _cmas(
@@ -156,6 +193,35 @@ def _bound_to_nodes(
     return Cause("the allowed nodes are full", evidence, advice)
 
 
+_POLICY_IS_TOLD = (4, 9)
+"""From here on the report's first line has the nodes that the request was bound to."""
+
+
+def _unspoken_policy(
+    report: OomReport, _figures: Figures, _rooms: list[Room], allowed: list[Room]
+) -> Cause | None:
+    """A node is full and another is not, of a kernel that does not print the memory policy."""
+    nodes = {room.zone.node for room in allowed}
+    full = {n for n in nodes if all(room.is_short for room in allowed if room.zone.node == n)}
+    roomy = [room for room in allowed if room.is_roomy and room.zone.node not in full]
+    if not full or not roomy or not _is_before(report, _POLICY_IS_TOLD):
+        return None
+    short = [room for room in allowed if room.zone.node in full]
+    advice = (
+        "A request that may use all nodes would have gone there: it was bound to the full ones by "
+        "a memory policy (numactl, mbind), which reports before 4.9 don't tell. Widen it."
+    )
+    evidence = tuple(zone_line(room) for room in [*short[:3], *roomy[:3]])
+    return Cause("a node is full, another is not", evidence, advice)
+
+
+def _is_before(report: OomReport, series: tuple[int, int]) -> bool:
+    try:
+        return parse_release(report.release or "").series < series
+    except InputError:
+        return False
+
+
 _MUCH = 2
 """Times the highest watermark: less is what any exit leaves behind for a moment."""
 
@@ -164,7 +230,10 @@ def free_again(report: OomReport, figures: Figures) -> Cause | None:
     """Much more than the highest watermark is free where the request may go, in large blocks."""
     order = report.trigger.order if report.trigger is not None else None
     wanted_kib = _wanted_kib(figures, order or 0)
-    allowed = [room for room in _rooms(report, figures) if is_allowed(report, room.zone)]
+    rooms = _rooms(report, figures)
+    allowed = [room for room in rooms if is_allowed(report, room.zone)]
+    if _unspoken_policy(report, figures, rooms, allowed) is not None:
+        return None
     roomy = [
         room
         for room in allowed

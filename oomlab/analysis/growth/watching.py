@@ -148,10 +148,11 @@ class Watch:
     def wanted(self) -> set[int]:
         """Return the pids of which the next sample should show all there is.
 
-        Of those listed for their kinds of memory, of the likely victims for the kernel's own
-        score: it shows whom the kernel passes over.
+        Of those listed or selected for their kinds of memory, of the likely victims for the
+        kernel's own score: it shows whom the kernel passes over.
         """
-        return {pid for pid, _ in self._listed} | self._likely
+        selected = {int(name) for name in self._selected if name.isascii() and name.isdecimal()}
+        return {pid for pid, _ in self._listed} | self._likely | selected
 
     def suspects(self) -> set[int]:
         """Return the pids of listed processes of which it matters what their heaps hold."""

@@ -31,14 +31,16 @@ def docker_commands(found: Suggestion) -> str:
         image = owner.container.image if owner.container and owner.container.image else _IMAGE
         words = [engine, "create", *options, f"--name={owner.name}", image]
         lines.append(" ".join(map(shlex.quote, words)))
-    return "\n".join([*(lines if owners else []), *notes]) + "\n"
+    if not owners:
+        lines = comment("Nothing here for docker or podman to set.")
+    return "\n".join([*lines, *notes]) + "\n"
 
 
 def compose_file(found: Suggestion) -> str:
     """Return a compose file to merge: docker compose -f compose.yaml -f THIS up -d."""
     owners, notes = _owners(found)
     if not owners:
-        return "\n".join([*notes, "services: {}"]) + "\n"
+        return "\n".join([*comment("Nothing here for a compose file to set."), *notes]) + "\n"
     lines = [*comment("docker compose -f compose.yaml -f this-file.yaml up -d"), "services:"]
     for owner, options in owners:
         lines.append(f"  {json.dumps(_service(owner.name))}:")
@@ -63,8 +65,6 @@ def _owners(found: Suggestion) -> tuple[list[tuple[Owner, list[str]]], list[str]
     owners, rest = owners_of(found, container_key)
     notes = promise_notes(found, owners, container_key)
     notes += left_over(rest, "in a container that docker or podman made")
-    if not owners and not rest:
-        notes += comment("Nothing needs to be set.")
     return [(owner, [f"--oom-score-adj={owner.value}"]) for owner in owners], notes
 
 

@@ -11,14 +11,15 @@ import re
 from collections.abc import Iterator
 
 from ...report import OomReport
-from .belonging import CUT_HEAD, OPENERS, begins_another, belongs, is_over
+from .belonging import CUT_HEAD, OPENERS, begins_another, belongs, is_over, repeats
 from .handling import add_unparsed
 from .joining import EXTENDABLE, fitted, is_complete, join, read_whole
 from .lines import Line, classify, looks_important
+from .lost_header import is_row, read_headless
 from .passing_by import may_begin_cut_head, may_follow_kill
 from .reports import add_line
 from .row_run import RowRun
-from .streams import Held, Stream
+from .streams import LOST_AFTER_LINES, Held, Key, Stream, Streams
 from .table_lines import match_row
 from .unwrap import Unwrapper
 from .wrapped import Wrapped
@@ -47,7 +48,7 @@ class Assembler:
     def __init__(self, source: str) -> None:
         self._source = source
         self._unwrapper = Unwrapper()
-        self._streams: dict[tuple[str | None, str | None], Stream] = {}
+        self._streams = Streams()
         self._last: Stream | None = None
         self._done: list[OomReport] = []
         self._cut_head = False
@@ -72,6 +73,10 @@ class Assembler:
         self._cut_head = True
         for offset, line in enumerate(lines):
             self.feed(line, number + offset)
+        # What is whole does not wait for the marked line to go on: that one is no such head.
+        for one in list(self._streams.values()):
+            if one.held is not None and one.held.whole:
+                self._flush(one)
         self._cut_head = False
 
     def feed(self, raw: str, number: int) -> None:
@@ -202,33 +207,41 @@ class Assembler:
 
     def _stream_of(self, wrapped: Wrapped, line: Line | None) -> Stream | None:
         """Return the stream of a line; None where it has nothing to do with any event."""
-        key = (wrapped.host, wrapped.caller)
+        key = (wrapped.host, wrapped.caller, 0)
         if line is not None and line.kind == "reaper":
             owner = self._owner(int(line.match["pid"]))
             if owner is not None:
                 return owner
         if not wrapped.marked and self._last is not None:
             return self._last
-        stream = self._streams.get(key)
+        stream = self._streams.by_clock(key, wrapped, line)
+        if stream is not None and self._streams[key].unheard > LOST_AFTER_LINES:
+            self._end(key)
         if stream is None and line is not None and line.kind != "trigger":
             stream = self._only_stream(wrapped)
         if stream is None and line is None and wrapped.foreign:
-            stream = next((s for (h, _), s in self._streams.items() if h == wrapped.host), None)
+            stream = next((s for (h, *_), s in self._streams.items() if h == wrapped.host), None)
         if stream is None:
-            opens = line is not None and line.kind in (CUT_HEAD if self._cut_head else OPENERS)
+            opens = line is not None and self._opens(line)
             if not opens and not (line is None and "oom-kill" in wrapped.text):
                 return None
             if len(self._streams) >= MAX_STREAMS:
                 self._end(max(self._streams, key=lambda one: self._streams[one].quiet))
-            stream = self._streams[key] = Stream()
+            stream = self._streams[key] = Stream(clock=wrapped.uptime_seconds)
         self._last = stream
         return stream
+
+    def _opens(self, line: Line) -> bool:
+        """Tell whether a line may be an event's first."""
+        if self._cut_head and line.kind == "row":
+            return is_row(line.match[0])
+        return line.kind in (CUT_HEAD if self._cut_head else OPENERS)
 
     def _only_stream(self, wrapped: Wrapped) -> Stream | None:
         """Return the one open stream where a line lacks a part of the key."""
         fitting = [
             stream
-            for (host, caller), stream in self._streams.items()
+            for (host, caller, _), stream in self._streams.items()
             if host in (None, wrapped.host) or wrapped.host is None
             if caller is None or wrapped.caller is None
         ]
@@ -256,12 +269,18 @@ class Assembler:
             if one.quiet > (QUIET_AFTER_KILL if one.is_epilogue else QUIET_LINES):
                 self._end(key)
 
-    def _end(self, key: tuple[str | None, str | None]) -> None:
-        """End a stream and its event."""
+    def _end(self, key: Key) -> None:
+        """End a stream and its event; of two logs of one host and caller the first goes first."""
+        first, second = (*key[:2], 0), (*key[:2], 1)
+        if key == second and first in self._streams:
+            self._end(first)
+            key = first
         one = self._streams[key]
         self._flush(one)
         self._finish(one)
         self._streams.pop(key, None)
+        if second in self._streams:
+            self._streams[first] = self._streams.pop(second)
         self._last = None if self._last is one else self._last
 
     def _flush(self, stream: Stream) -> None:
@@ -288,8 +307,7 @@ class Assembler:
     def _commit(self, stream: Stream, line: Line, wrapped: Wrapped, number: int) -> None:
         report = stream.report
         if report is None or begins_another(report, line):
-            opens = line.kind in (CUT_HEAD if self._cut_head else OPENERS)
-            if not opens:
+            if not self._opens(line):
                 self._pass_by()
                 return
             self._finish(stream)
@@ -303,6 +321,8 @@ class Assembler:
         elif not belongs(report, line):
             self._pass_by()
             return
+        elif repeats(report, line):
+            report.is_mixed = True
         stream.quiet = 0
         if not is_over(report):
             for text in stream.tail:
@@ -327,6 +347,7 @@ class Assembler:
             if looks_important(text) and not is_over(report):
                 add_unparsed(report, text)
         stream.tail.clear()
+        read_headless(report)
         self._done.append(report)
 
 

@@ -62,3 +62,17 @@ def _is_more_of(report: OomReport, line: Line) -> bool:
     named = {a.pid for a in report.announcements} - {v.pid for v in report.victims}
     shares = any(f"process {pid} (" in note and "sharing" in note for note in report.notes)
     return pid in named or shares
+
+
+def repeats(report: OomReport, line: Line) -> bool:
+    """Tell whether a line stands once in a report and this one has it already: it is of another.
+
+    Two reports that neither host nor caller nor clock tells apart are then mixed.
+    """
+    if line.kind == "columns":
+        return report.columns is not None
+    if line.kind == "swap_total":
+        return report.memory is not None and report.memory.swap_total_kib is not None
+    if line.kind in ("cpu", "oldcpu"):
+        return report.context is not None and report.context.pid != int(line.match["pid"])
+    return False

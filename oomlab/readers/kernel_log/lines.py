@@ -132,7 +132,10 @@ LINES: tuple[tuple[str, str], ...] = (
         "kill",
         rf"(?:(?P<message>{_MESSAGE}): )?Killed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? \((?P<comm>.*)\)(?:, UID (?P<uid2>\d+))?(?P<fields>(?:,? (?:total-vm|vsz|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?)",
     ),
-    ("exiting", rf"(?:{_MESSAGE}: )?OOM victim \d+ \(.*\) is already exiting.*"),
+    (
+        "exiting",
+        rf"(?:{_MESSAGE}: )?OOM victim \d+ \(.*\) is already exiting.*|tried to kill (?:init!|an mm-less task.*)",
+    ),
     (
         "reaper",
         r"oom_reaper: (?P<text>(?:reaped process|unable to reap pid:|giving up pid:) ?(?P<pid>\d+) .*)",
@@ -143,7 +146,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ("panic", r"(?:---\[ end )?Kernel panic - not syncing: (?P<text>.*)"),
     (
         "sysrq",
-        r"(?:sysrq: )?(?:SysRq : )?Manual OOM execution|OOM request ignored.*|OOM killer (?:en|dis)abled\.",
+        r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
     ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (

@@ -46,11 +46,19 @@ def _per_cpu(report: OomReport, m: Match) -> None:
     next(reversed(per_cpu.values())).append(PerCpu(int(cpu[1]), fields))
 
 
+_ROTATED = ("shmem", "shmem_thp", "shmem_pmdmapped", "anon_thp")
+_ROTATES = re.compile(r"4\.(?:8|9|10)(?!\d)")
+
+
 def _node(report: OomReport, m: Match) -> None:
     memory, number_of_node = memory_of(report), int(m["node"])
-    memory.nodes_kib[number_of_node] = {
-        name: int(value) for name, value in FIELDS.findall(m["fields"])
-    }
+    fields = {name: int(value) for name, value in FIELDS.findall(m["fields"])}
+    # 4.8 to 4.10 hand these four to the wrong names: mm/page_alloc.c, show_free_areas().
+    rotates = report.release is not None and _ROTATES.match(report.release)
+    if rotates and all(name in fields for name in _ROTATED):
+        values = [fields[name] for name in _ROTATED]
+        fields |= zip(_ROTATED, [values[-1], *values[:-1]], strict=True)
+    memory.nodes_kib[number_of_node] = fields
     if _is_stuck(m["fields"]):
         memory.stuck_nodes.add(number_of_node)
 

@@ -11,6 +11,8 @@ _OF_A_HEAD = (
     "table", "misc", "dirty", "[]:",
 )  # fmt: skip
 
+_ROW = re.compile(r"\[ *\d+\](?: +\d+){4}")
+
 
 def may_follow_kill(raw: str) -> bool:
     """Tell whether a line may be of an event that has had its kill, or begin another."""
@@ -25,4 +27,4 @@ def may_begin_cut_head(raw: str) -> bool:
     for word in _OF_A_HEAD:
         if word in raw:
             return True
-    return may_follow_kill(raw)
+    return may_follow_kill(raw) or _ROW.search(raw) is not None

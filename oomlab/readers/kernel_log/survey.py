@@ -11,8 +11,10 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..forked import start_worker
 from .marks import LONGEST, Haystack
-from .packed import MAGIC_BYTES, is_packed
+from .packed import is_packed
+from .utf16 import HEAD_BYTES, utf16_of
 
 BLOCK_BYTES = 1 << 17
 STRIPE_BLOCKS = 64
@@ -33,7 +35,10 @@ def begin_survey(descriptor: int, workers: int, *, count_lines: bool = True) -> 
     if not (hasattr(os, "fork") and hasattr(os, "preadv")):
         return None
     size = os.fstat(descriptor).st_size
-    if size < WORTH_WORKERS_BYTES or is_packed(os.pread(descriptor, MAGIC_BYTES, 0)):
+    if size < WORTH_WORKERS_BYTES:
+        return None
+    start = os.pread(descriptor, HEAD_BYTES, 0)
+    if is_packed(start) or utf16_of(start) is not None:
         return None
     return Survey(descriptor, size, workers, count_lines=count_lines)
 
@@ -110,21 +115,12 @@ class Survey:
         return values
 
     def _start(self, number: int) -> tuple[int, int]:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid:
-            os.close(writing)
-            return pid, reading
-        status = 1
-        try:
-            os.close(reading)
+        def tell(writing: int) -> None:
             haystack = Haystack(LONGEST + self.block_bytes)
             for stripe in self._stripes[number :: self._turns]:
                 os.write(writing, self._survey(stripe, haystack).tobytes())
-            status = 0
-        finally:
-            # Not sys.exit(): the parent's buffers and handlers are not ours to run.
-            os._exit(status)
+
+        return start_worker(tell)
 
 
 def _fill(descriptor: int, view: memoryview, place: int) -> int:

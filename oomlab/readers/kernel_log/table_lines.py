@@ -42,7 +42,7 @@ def _columns(report: OomReport, m: Match) -> None:
 
 
 @lru_cache(maxsize=32)
-def _row_reader(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Match], TaskRow]]:
+def row_reader(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Match], TaskRow]]:
     """Return the pattern of a table's rows, and what makes a TaskRow of a match."""
     pattern = re.compile(r"\[ *(\d{1,19})\]" + r" +(-?\d{1,19})" * len(columns) + r"(?: (.*))?")
     wanted = [COLUMNS.get(name) for name in columns]
@@ -61,16 +61,19 @@ def _row_reader(columns: tuple[str, ...]) -> tuple[re.Pattern[str], Callable[[Ma
 
 def match_row(columns: tuple[str, ...], text: str, start: int = 0) -> Match | None:
     """Return the match of a row of a table with these columns, from ``start`` to the end."""
-    return _row_reader(columns)[0].fullmatch(text, start)
+    return row_reader(columns)[0].fullmatch(text, start)
 
 
 def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
     """Return the like of a row that was recognised in any way."""
-    return match if match.re is _row_reader(columns)[0] else match_row(columns, match[0])
+    return match if match.re is row_reader(columns)[0] else match_row(columns, match[0])
 
 
 def add_row(report: OomReport, m: Match) -> None:
     """Add a row to its table."""
+    if report.columns is None and len(report.headless_rows) < MAX_TASKS:
+        report.headless_rows.append(m[0])
+        return
     if report.columns is None or len(report.tasks) >= MAX_TASKS:
         add_unparsed(report, m[0])
         return
@@ -78,7 +81,7 @@ def add_row(report: OomReport, m: Match) -> None:
     if found is None:
         add_unparsed(report, m[0])
     else:
-        report.tasks.append(_row_reader(report.columns)[1](found))
+        report.tasks.append(row_reader(report.columns)[1](found))
 
 
 TABLE: Handlers = {"state": _state, "columns": _columns, "row": add_row}

@@ -147,6 +147,8 @@ class Unwrapper:
             if match is None:
                 break
             if name == "host" and match["program"]:
+                if tuple(names) == self._sequence:
+                    break  # the kernel's own lines have no host here: «usb 1-1: new device»
                 return Wrapped(line[start:], marked=True, host=match["host"], foreign=True)
             told.update({key: value for key, value in match.groupdict().items() if value})
             names.append(name)
@@ -245,7 +247,7 @@ def _split(one: Wrapped) -> Sequence[Wrapped]:
 
 def _cleaned(raw: str) -> str:
     """Return a line without what terminals, browsers and mail programs did to its letters."""
-    line = raw.strip("\r\n\0\x1e")
+    line = raw.strip("\r\n\0\x1e\ufeff")
     if "\x1b" in line:
         line = _COLOUR.sub("", line)
     if "\xa0" in line:
