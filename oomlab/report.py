@@ -16,7 +16,8 @@ class Trigger(NamedTuple):
     """The line that opens a report: which task asked for how much of what memory."""
 
     comm: str | None
-    gfp_mask: int
+    gfp_mask: int | None
+    """None where who showed the log made its digits unreadable."""
     gfp_flags: tuple[str, ...] | None
     order: int | None = None
     """-1 where somebody asked for the kill (sysrq-f)."""

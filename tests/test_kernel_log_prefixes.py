@@ -2,6 +2,7 @@
 """The same event in every wrapping tells the same; the wrapping is made here, line by line."""
 
 import json
+import quopri
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -207,9 +208,14 @@ FORMS = {
             f"{uptime(s)} {t.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}"
         )
     ),
-    "quoted-printable": from_lines(
-        lambda s, m, t: f"{uptime(s)} {t.replace('gfp_mask=', 'gfp_mask=3D')}"
+    "quoted-printable": lambda log: quopri.encodestring(log),
+    "dots": from_lines(lambda s, m, t: f"... {t}"),
+    "host hidden": from_lines(lambda s, m, t: f"{short(m)} ** kernel: {t}"),
+    "dmesg -T, Japanese": from_lines(
+        lambda s, m, t: f"[月 {m.month}月 {m.day:2} {m:%H:%M:%S %Y}] {t}"
     ),
+    "dmesg -T, numbered": from_lines(lambda s, m, t: f"{int(s)} [{m:%a %b %d %H:%M:%S %Y}] {t}"),
+    "coloured by a forum": from_lines(lambda s, m, t: f'{uptime(s)} [COLOR="Red"]{t}[/COLOR]'),
     "blank lines between": from_lines(lambda s, m, t: f"{uptime(s)} {t}\n"),
     "continuations without prefix": unprefixed_continuations,
     "some lines bare": every_other_line_bare,

@@ -16,7 +16,7 @@ def _trigger(report: OomReport, m: Match) -> None:
     nodemask = None if m["nodemask"] in (None, "(null)") else m["nodemask"]
     report.trigger = Trigger(
         m["comm"],
-        int(m["mask"], 16),
+        None if m["mask"].endswith("*") else int(m["mask"], 16),
         flags,
         number(m["order"]),
         number(m["sadj"]),

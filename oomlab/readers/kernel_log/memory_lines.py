@@ -111,6 +111,8 @@ def _swap_stats(report: OomReport, m: Match) -> None:
 
 def _swap_free(report: OomReport, m: Match) -> None:
     memory_of(report).swap_free_kib = int(m["kib"])
+    if int(m["kib"]) < 0:
+        report.notes.append(f"{m[0]}: swap was being turned off, which takes its size away first")
 
 
 def _swap_total(report: OomReport, m: Match) -> None:
