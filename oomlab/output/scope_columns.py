@@ -240,7 +240,7 @@ COLUMNS: tuple[Column[ScopeRow], ...] = (
         9,
         lambda s: (
             None
-            if s.ranking is None or s.ranking.victim is None or not _in_pages(s.ranking)
+            if s.ranking is None or s.ranking.victim is None or not s.ranking.era.facts.in_pages
             else s.ranking.victim.badness
         ),
     ),
@@ -293,10 +293,6 @@ _EXTRA = frozenset(
     ["first", "badness", "total", "swapped", "high", "group", "qos", "engine", "path"]
 )
 """Shown only where asked for."""
-
-
-def _in_pages(ranking: Ranking) -> bool:
-    return ranking.era.facts.formula in ("pages", "signed")
 
 
 def default_columns(rows: list[ScopeRow]) -> list[Column[ScopeRow]]:
