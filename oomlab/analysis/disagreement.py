@@ -69,7 +69,8 @@ def explain(
         return asker
     score = next((s for s in ranking if chosen in same_process(report, s.task.pid)), None)
     if score is None:
-        return f"the kernel's choice {chosen} is not in the task table"
+        lost = ", of which the beginning is lost" if report.header_is_lost else ""
+        return f"the kernel's choice {chosen} is not in the task table{lost}"
     if not score.killable:
         return f"the model holds {chosen} for unkillable: {score.why_not}"
     if first.task.pid in killed_before:
@@ -97,7 +98,7 @@ def _by_numbers(ranking: Ranking, first: Score, chosen: Score) -> str:
     ahead = first.badness - chosen.badness
     if ahead == 0:
         return "both are equal in the table, whose order need not be the order of the search"
-    unit = "pages" if ranking.era.facts.formula in ("pages", "signed") else "points"
+    unit = "pages" if ranking.era.facts.in_pages else "points"
     return (
         f"it stands {ahead} {unit}"
         " ahead in the table, which is printed after the choice: memory moved, "

@@ -182,7 +182,7 @@ def _shown_badness(row: KillRow) -> str:
     chosen = row.kill.choice.chosen
     if chosen is None or chosen.badness is None:
         return "?"
-    if row.cascade.ranking.era.facts.formula not in ("pages", "signed"):
+    if not row.cascade.ranking.era.facts.in_pages:
         return str(chosen.badness)
     return _size(row.cascade, chosen.badness)
 

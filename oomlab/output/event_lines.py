@@ -76,7 +76,7 @@ def asked(report: OomReport, page_size: int) -> str | None:
     trigger = report.trigger
     if trigger is None:
         return None
-    flags = "|".join(flag_names(trigger.gfp_mask, trigger.gfp_flags, report.release) or ())
+    flags = "|".join(flag_names(trigger.gfp_mask or 0, trigger.gfp_flags, report.release) or ())
     who = f"{trigger.comm or 'a task'}" + (f" ({trigger.pid})" if trigger.pid else "")
     if trigger.order == -1:
         return f"{who}, for a kill by hand (sysrq-f)"
@@ -85,7 +85,8 @@ def asked(report: OomReport, page_size: int) -> str | None:
     piece += f" ({human(pages * page_size)})"
     purpose = purpose_of(report.stack)
     what = f"{piece} for {purpose}" if purpose else piece
-    return f"{who}, {what}; gfp_mask {trigger.gfp_mask:#x} {flags}".rstrip()
+    mask = "?" if trigger.gfp_mask is None else f"{trigger.gfp_mask:#x}"
+    return f"{who}, {what}; gfp_mask {mask} {flags}".rstrip()
 
 
 def verdict(event: Event) -> list[str]:
@@ -126,7 +127,7 @@ def _score(event: Event) -> list[str]:
 def badness(event: Event) -> str | None:
     """Return the summands of the chosen process's badness, None where they are not known."""
     ranking, told = event.ranking, event.verdict
-    if ranking is None or ranking.era.facts.formula not in ("pages", "signed"):
+    if ranking is None or not ranking.era.facts.in_pages:
         return None
     score = next((one for one in ranking if one.task.pid == told.pid), None)
     if score is None or score.badness is None or score.low != score.high:
