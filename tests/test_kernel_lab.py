@@ -164,7 +164,7 @@ def test_what_was_said_of_filled_cgroups_came_true(path: Path) -> None:
     assert {"cascade", "shield"} <= {scene["kind"] for scene in recorded["plan"]["scenes"]}
     assert tally.cascades["scenes"] == tally.cascades["scenes as said"] == 2
     assert tally.cascades["scenes of 3 or more kills in a row"] >= 1
-    assert set(tally.promises) <= {"kept", "impossible"}
+    assert set(tally.promises) <= {"kept", "impossible", "on one memory map, of which it warned"}
     assert tally.promises.total() >= 1
 
 
@@ -219,3 +219,18 @@ def test_a_promise_is_broken_by_an_early_death() -> None:
     assert broken.outcome == "broken"
     assert "protected [1] died before [8]" in broken.faults[0]
     assert promise(refused=["no"]).faults == ["scene 3: refused: no"]
+
+
+@pytest.mark.parametrize(("cautions", "faults"), [(["1 (a) and 7 (b) look alike: x"], 0), ([], 1)])
+def test_a_promise_of_two_on_one_memory_map_must_have_warned(
+    cautions: list[str], faults: int
+) -> None:
+    body = {"scene": 3, "protected": [1], "sacrificed": [7], "changes": [], "impossible": [],
+            "refused": [], "cautions": cautions}  # fmt: skip
+    made = Promise(body)
+    made.note_one_map({1, 9})
+    assert made.outcome == "kept"
+    made.note_one_map({1, 7})
+    made.see([1, 7])
+    assert made.outcome == "on one memory map, of which it warned"
+    assert len(made.faults) == faults
