@@ -103,7 +103,10 @@ def refuse_log(source: str, why: str, does: str) -> None:
     from ..readers.kernel_log.load import may_be_log
 
     if source and may_be_log(source):
-        raise InputError(f"{source}: {why}; 'oomlab report {source}' {does}")
+        raise InputError(
+            f"{source} is no snapshot (oomlab snapshot -o FILE makes one); if it is a kernel log:"
+            f" {why}; 'oomlab report {source}' {does}"
+        )
 
 
 @contextmanager
