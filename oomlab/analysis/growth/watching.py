@@ -5,11 +5,10 @@ Live samples and recorded ones go through the same door, so a replay says what w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from heapq import nlargest
 from math import isfinite
-from typing import NamedTuple
 
 from ...errors import InputError
 from ...kernel.eras import Era
@@ -22,8 +21,10 @@ from ..ranking import Ranking, rank
 from ..room import machine_room, memcg_room
 from .forecast import RunOut, grown, run_out
 from .history import History
-from .judge import Judgement, growth_by_kind, judge
-from .slope import Slope, theil_sen
+from .judge import growth_by_kind, judge
+from .scope import ScopeHistory
+from .slope import theil_sen
+from .view import Future, Row, View
 
 _MOST_GROWING = 10
 """So many of those that grew most are thought to go on when the future is asked about."""
@@ -34,48 +35,6 @@ _OPEN = frozenset({"too few samples", "growing", "leak-like", "fragmentation-lik
 
 Selection = frozenset[str]
 """PIDs and names as the user gave them; empty for whoever grows most."""
-
-
-class Row(NamedTuple):
-    """One watched process."""
-
-    task: Task
-    used_bytes: int | None
-    """RSS and swap."""
-    judgement: Judgement
-    kind_rates: Mapping[str, float]
-    """Bytes per second of each kind that was read."""
-    minor_faults_per_second: float | None
-    major_faults_per_second: float | None
-    kinds: Kinds | None
-
-
-class Future(NamedTuple):
-    """Whom the kernel would kill so many seconds from now."""
-
-    seconds: float
-    ranking: Ranking
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What is known after a sample."""
-
-    sample: Sample
-    number: int
-    """Samples since the beginning, this one included."""
-    ranking: Ranking
-    rows: tuple[Row, ...]
-    headroom_bytes: int | None
-    headroom_slope: Slope | None
-    """Bytes per second."""
-    run_out: RunOut | None
-    futures: tuple[Future, ...]
-    """At the earliest, the likeliest and the latest time at which nothing is left."""
-    ended: tuple[Task, ...] = ()
-    """Listed before and gone now."""
-    restarted: bool = False
-    """What was known before was of another boot, or later: it was dropped."""
 
 
 class Watch:
@@ -108,6 +67,7 @@ class Watch:
         self._totals: History[Identity] = History(self._window)
         self._kinds: History[tuple[Identity, str]] = History(self._window)
         self._headroom: History[str] = History(self._window)
+        self._scope = ScopeHistory(self._window, self._memcg)
 
     def knows_scope_of(self, sample: Sample) -> bool:
         """Tell whether a sample shows the memory cgroup that is watched; the machine always."""
@@ -140,6 +100,7 @@ class Watch:
             headroom_bytes=self._left(sample),
             headroom_slope=slope,
             run_out=out,
+            scope=self._scope.add(sample, ranking.scope.tasks),
             futures=self._futures(sample, rows, out),
             ended=ended,
             restarted=restarted,
