@@ -23,7 +23,14 @@ class EventError(InputError):
 
 
 class UnknownTaskError(OomlabError):
-    """No task of the snapshot has that PID or name, or more than one has that name."""
+    """No task of the snapshot has that PID or name, or more than one has that name.
+
+    ``pid`` is the PID that no task has, where one was asked for.
+    """
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class SourceError(OomlabError):

@@ -6,10 +6,13 @@ import io
 import json
 import lzma
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from oomlab.analysis.events import Event, understand
+from oomlab.output.report_document import render_events
 from oomlab.readers.kernel_log.scan import scan
 from oomlab.readers.kernel_log.understood import sizes, snapshot_or_why
 from oomlab.report import OomReport
@@ -80,3 +83,8 @@ def one_event(kernel: str, recording: str) -> bytes:
     reports = reports_of(kernel)
     end = reports[place + 1].line - 1 if place + 1 < len(reports) else len(lines)
     return b"".join(lines[reports[place].line - 1 : end])
+
+
+def report_document(events: Iterable[Event]) -> dict[str, Any]:
+    """The JSON document of events, as whoever reads the printed text has it."""
+    return json.loads("".join(render_events(events)))

@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import adj_of
 
 MIB = 1 << 20
 Run = Callable[..., tuple[int, str, str]]
 HOLD = "x = bytearray({size}); print('ready', flush=True); import time; time.sleep(600)"
-
-
-def adj_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import pwd
 import re
 import signal
 import subprocess
@@ -24,6 +25,8 @@ import oomlab
 from oomlab.cli.app import COMMANDS
 from oomlab.cli.early import is_plain_rank
 from oomlab.readers import procfs
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 Run = Callable[..., tuple[int, str, str]]
 PROGRAM = [sys.executable, "-m", "oomlab"]
@@ -447,3 +450,31 @@ def test_a_snapshot_has_no_events_and_that_is_said(run_cli: Run, saved: str) -> 
     assert status == 2
     assert "--event N is for a kernel log" in err
     assert run_cli("rank", "--from", "")[::2] == (2, "oomlab: --from names no file\n")
+
+
+def test_a_user_who_is_unknown_is_an_error(run_cli: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = run_cli("rank", "-u", "no_such_user")
+    assert (status, out, err) == (2, "", "oomlab: no user 'no_such_user' on this machine\n")
+    log = str(FIXTURES / "kernel_log" / "6.12.log.xz")
+    status, _, err = run_cli("rank", "-u", "root", "--from", log, "--event", "1")
+    assert (status, "holds no names of users: give --user a uid" in err) == (2, True)
+    # Who is known and runs nothing is no mistake.
+    idle = next(u.pw_name for u in pwd.getpwall() if u.pw_name in ("games", "uucp", "news"))
+    status, out, err = run_cli("rank", "-u", idle)
+    assert (status, f"No task of user '{idle}'" in out) == (0, True)
+    assert run_cli("rank", "-u", "4000000000")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("explain", "4194305"), ("rank", "--pid", "4194305"), ("whatif", "--kill", "4194305")],
+)
+def test_a_process_that_does_not_run_is_said_to_be_so(
+    arguments: tuple[str, ...], run_cli: Callable[..., tuple[int, str, str]]
+) -> None:
+    status, out, err = run_cli(*arguments)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1] == "oomlab: no process 4194305 is running"
+    example = str(FIXTURES / "example.json")
+    status, _, err = run_cli(*arguments, "--from", example)
+    assert (status, err.splitlines()[-1]) == (2, "oomlab: no process 4194305 in this snapshot")

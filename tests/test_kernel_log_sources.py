@@ -12,22 +12,17 @@ import sys
 import threading
 
 import pytest
+from conftest import run
 from kernel_logs import expected, one_event, read
 
-from oomlab.cli.app import main
 from oomlab.errors import SourceError
 from oomlab.readers.kernel_log import packed
 from oomlab.readers.kernel_log.source import Reading, read_events, read_journal
+from oomlab.readers.load import load
 
 EVENT = one_event("6.12", "memcg-other")
 VICTIMS = read(EVENT)[0].victims
 LINES_OF_SYSLOG = b"Jun 20 12:47:02 db1 kernel: "
-
-
-def run(capsys, *arguments):
-    status = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def found_in(path, warned=None):
@@ -61,6 +56,22 @@ def test_a_damaged_packed_log_is_said_to_be(kind, tmp_path):
         found_in(path, warned)
         assert len(warned) == 1
         assert "read up to there" in warned[0]
+
+
+def test_damage_of_a_log_is_a_gap_of_its_snapshot(tmp_path, capsys):
+    path = tmp_path / "\x1b[31mlog"
+    path.write_bytes(gzip.compress(EVENT + os.urandom(300_000))[:-50_000])
+    taken = load(path)
+    assert capsys.readouterr().err == ""
+    (why,) = [gap.why for gap in taken.gaps if gap.what == "log"]
+    assert why.startswith(f"{path}: ")
+    assert why.endswith("read up to there")
+    status, out, err = run(capsys, "rank", "--from", path)
+    assert (status, bool(out), "\x1b" in err) == (0, True, False)
+    assert "oomlab: not read: log: " in err
+    path.write_bytes(gzip.compress(os.urandom(300_000))[:-50_000])
+    with pytest.raises(SourceError, match="read up to there; no out-of-memory event"):
+        load(path)
 
 
 BOMB = """
@@ -351,3 +362,36 @@ def test_what_begins_oddly_is_no_utf16_or_empty(start, tmp_path):
     path = tmp_path / "kern.log"
     path.write_bytes(start + (b"" if start[:2] == b"\xff\xfe" else EVENT))
     assert len(found_in(path)) == (0 if start[:2] == b"\xff\xfe" else 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"", "empty, "), (b"Dear diary,\nnothing.\n", "text, "), (b"\x7fELF\0\0\1", "binary data, ")],
+)
+def test_what_is_no_source_is_called_by_its_name(data, said, tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    status, out, err = run(capsys, "rank", "--from", path)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"oomlab: {path}: {said}neither a snapshot (of oomlab snapshot -o FILE) nor a kernel log "
+        "with an out-of-memory event (of dmesg or journalctl -k)\n"
+    )
+
+
+def test_a_pipe_of_text_is_not_called_empty(tmp_path, capsys):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    feed(path, b"Dear diary,\nnothing.\n")
+    status, _, err = run(capsys, "rank", "--from", path)
+    assert (status, "empty" in err) == (2, False)
+    assert "neither a snapshot" in err
+
+
+@pytest.mark.parametrize("command", ["rank", "report"])
+def test_a_device_that_never_ends_is_left(command, capsys):
+    option = ["--from"] if command == "rank" else []
+    status, _, err = run(capsys, command, *option, "/dev/zero")
+    assert (status, err) == (2, "oomlab: /dev/zero: a device without end: give a file or a pipe\n")
+    status, _, err = run(capsys, "rank", "--from", "/dev/null")
+    assert (status, err.startswith("oomlab: /dev/null: empty, ")) == (2, True)

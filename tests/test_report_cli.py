@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import run
 from kernel_logs import FIXTURES, events_of, expected, one_event, recorded
-
-from oomlab.cli.app import main
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def single(tmp_path):
     path = tmp_path / "one.log"
     path.write_bytes(one_event("6.12", "global-1"))
     return path
-
-
-def run(capsys, *arguments):
-    status = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def document(capsys, *arguments):
@@ -177,10 +170,11 @@ def test_a_reports_snapshot_can_be_saved_and_read_again(single, tmp_path):
 
 def test_json_is_written_event_by_event_as_one_document():
     from oomlab.output.render import render_json
-    from oomlab.output.report_document import render_events, report_document
+    from oomlab.output.report_document import event_entry, render_events
 
     for events in (events_of("6.12"), events_of("6.12")[:1], []):
-        assert "".join(render_events(events)) == render_json(report_document(events))
+        whole = {"schema": "oomlab.report/1", "events": [event_entry(event) for event in events]}
+        assert "".join(render_events(events)) == render_json(whole)
 
 
 def test_a_listing_of_many_events_says_what_their_whole_would():

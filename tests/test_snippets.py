@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import adj_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -361,10 +362,6 @@ def other_pid(snapshot: Snapshot, sleeper: subprocess.Popen[bytes]) -> int:
     """The process of the most memory at the lowest setting that is not the sleeper."""
     ranking = rank(snapshot)
     return next(s.task.pid for s in ranking.killable if s.task.pid != sleeper.pid)
-
-
-def adj_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 def test_the_shell_script_sets_the_value_and_checks_the_start(

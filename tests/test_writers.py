@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import adj_of
 from holders import can_lower_adj
 
 from oomlab.errors import InputError, SourceError
@@ -24,10 +25,6 @@ needs_lowering = pytest.mark.skipif(can_lower_adj(), reason="this process has CA
 
 def start_ticks(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-
-
-def adj_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 @pytest.fixture

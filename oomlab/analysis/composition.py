@@ -12,6 +12,7 @@ from ..kernel.usage import killer_rss_pages
 from ..mappings import AddressSpace, Mapping
 from .mappings import Kind, classify
 from .ranking import Ranking
+from .unknown import sum_if_known
 
 
 class Share(NamedTuple):
@@ -122,13 +123,7 @@ def by_kind(space: AddressSpace, kinds: Sequence[Kind] | None = None) -> tuple[K
 
 def summed(mappings: Sequence[Mapping], name: str) -> int | None:
     """Return the sum of one of the smaps sizes; None where any mapping lacks it."""
-    total = 0
-    for one in mappings:
-        value = getattr(one.sizes, name, None)
-        if value is None:
-            return None
-        total += value
-    return total
+    return sum_if_known(getattr(one.sizes, name, None) for one in mappings)
 
 
 def total(space: AddressSpace, name: str) -> int | None:

@@ -71,7 +71,7 @@ def explain(
     """
     score = next((one for one in ranking.scores if one.task.pid == pid), None)
     if score is None:
-        raise UnknownTaskError(f"no process {pid} in this snapshot")
+        raise UnknownTaskError(f"no process {pid} in this snapshot", pid)
     snapshot, task = ranking.snapshot, score.task
     known = Explanation(
         ranking,

@@ -17,6 +17,7 @@ from ..kernel.scope import is_inside, parent_of
 from ..kernel.sharing import likely_share_mm, mapped_rss
 from ..snapshot import Snapshot, Task
 from .living import Living
+from .unknown import plus
 
 _STAT_BATCH = 64
 """Charges that a CPU may keep to itself before a cgroup's memory.stat shows them
@@ -125,11 +126,6 @@ class Kinships:
 
     def _path(self, task: Task) -> str | None:
         return task.cgroup_path(self._controller)
-
-
-def plus(one: int | None, other: int | None) -> int | None:
-    """Return a sum, unknown if a part is."""
-    return None if one is None or other is None else one + other
 
 
 def is_forked(task: Task) -> bool:

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from ..kernel.sharing import likely_share_mm
 from ..snapshot import Snapshot, Task
 from .cgroups import charged_path
-from .families import Kinships, families, plus
+from .families import Kinships, families
 from .living import Living
+from .unknown import plus, sum_if_known
 
 
 class Freed(NamedTuple):
@@ -66,7 +67,10 @@ class Estate:
         for family in families(dead):
             sure, swap = self._surely_free(family)
             memory, swap_low = memory + sure, swap_low + swap
-        anon, swap_high = _sum(map(_anon, dead)), _sum(task.swap_pages for task in dead)
+        anon, swap_high = (
+            sum_if_known(map(_anon, dead)),
+            sum_if_known(task.swap_pages for task in dead),
+        )
         if swap_high is None and self._machine.swap_pages == 0:
             swap_high = 0
         tables = sum(map(self._tables, dead))
@@ -103,7 +107,7 @@ class Estate:
         last to hold it; but no more than is there of all that died.
         """
         own = self._shared.of(dead)
-        left = _sum([self._kinships.leave_shared(task, _shmem(task)) for task in dead])
+        left = sum_if_known([self._kinships.leave_shared(task, _shmem(task)) for task in dead])
         before = self._shared.together
         together = self._shared.add(dead)
         most = plus(own, left)
@@ -129,7 +133,7 @@ class _Shared:
 
     def of(self, tasks: Iterable[Task]) -> int | None:
         """Return how much these processes map together, without those that were added."""
-        return _sum(self._bounded(*one) for one in self._by_place(tasks).items())
+        return sum_if_known(self._bounded(*one) for one in self._by_place(tasks).items())
 
     def add(self, tasks: Iterable[Task]) -> int | None:
         """Add processes; return how much they map together with those before."""
@@ -162,10 +166,3 @@ def _anon(task: Task) -> int | None:
 
 def _shmem(task: Task) -> int | None:
     return 0 if task.rss_anon_pages is None else task.rss_shmem_pages
-
-
-def _sum(parts: Iterable[int | None]) -> int | None:
-    total: int | None = 0
-    for part in parts:
-        total = plus(total, part)
-    return total

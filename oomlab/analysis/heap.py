@@ -106,6 +106,8 @@ def histogram(survey: Survey) -> list[SizeClass]:
     for arena in survey.arenas:
         for column, sizes in enumerate((arena.used_sizes, arena.free_sizes)):
             for size, count in sizes.items():
+                if not size:
+                    continue  # a heap that moves while it is read may list chunks of no size
                 row = classes.setdefault(size.bit_length(), [0, 0, 0, 0])
                 row[2 * column] += count
                 row[2 * column + 1] += size * count

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..kernel.scope import Members
 from ..snapshot import UNLIMITED_PAGES, Machine, Memcg
+from .unknown import sum_if_known
 
 
 class Room(NamedTuple):
@@ -67,15 +68,18 @@ def machine_room(machine: Machine) -> Room:
 def nodes_room(machine: Machine, nodes: frozenset[int]) -> Room:
     """Return the room on some memory nodes: their free memory, their file cache, and all swap."""
     chosen = [node for node in machine.nodes or () if node.number in nodes]
-    limit = _sum([node.managed_pages for node in chosen])
-    free = _sum([node.free_pages for node in chosen])
+    limit = free = cache = None
+    if chosen:  # what nodes have that are not known is unknown, not nothing
+        limit = sum_if_known(node.managed_pages for node in chosen)
+        free = sum_if_known(node.free_pages for node in chosen)
+        cache = sum_if_known(node.file_pages for node in chosen)
     whole = machine_room(machine)
     return Room(
         limit_pages=limit,
         usage_pages=_minus(limit, free),
         swap_limit_pages=whole.swap_limit_pages,
         swap_usage_pages=whole.swap_usage_pages,
-        reclaimable_pages=_sum([node.file_pages for node in chosen]),
+        reclaimable_pages=cache,
         free_pages=free,
         swap_free_pages=whole.swap_free_pages,
     )
@@ -158,8 +162,3 @@ def _swap_of_version_1(memcg: Memcg, total: int, left: int | None) -> tuple[int 
 
 def _minus(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one - other
-
-
-def _sum(parts: Sequence[int | None]) -> int | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if parts and len(known) == len(parts) else None

@@ -30,7 +30,7 @@ def find_task(snapshot: Snapshot, name_or_pid: int | str) -> Task:
         for task in snapshot.tasks:
             if task.pid == pid:
                 return task
-        raise UnknownTaskError(f"no process {pid} in this snapshot")
+        raise UnknownTaskError(f"no process {pid} in this snapshot", pid)
     found = [task for task in snapshot.tasks if task.comm == name_or_pid]
     if len(found) == 1:
         return found[0]

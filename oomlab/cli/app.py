@@ -18,6 +18,7 @@ import typer.core
 import typer.main
 
 from ..errors import InputError, OomlabError
+from .notices import tell
 
 USAGE = 2
 _INTERRUPTED = 130
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, choices: Sequence[str] = ()) -> int:
     from ..output.escape import printable
 
-    print(f"oomlab: {printable(message)[:_MAX_MESSAGE]}", file=sys.stderr)
+    tell(message, _MAX_MESSAGE)
     for choice in choices:
         print(f"  {printable(choice)[:_MAX_MESSAGE]}", file=sys.stderr)
     return USAGE

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .notices import tell
 from .options import Format, print_json, print_table
 
 if TYPE_CHECKING:
@@ -52,13 +53,12 @@ def carry_out(
     privilege = own_privilege()
     lowered = sum(target.after < target.before for target in ready)
     if lowered and not privilege.capable and not undoing:
-        print(
-            f"oomlab: {lowered} of them would be lowered and CAP_SYS_RESOURCE is missing here, so "
-            "the kernel may refuse; suggest --raise-only lowers nothing",
-            file=sys.stderr,
+        tell(
+            f"{lowered} of them would be lowered and CAP_SYS_RESOURCE is missing here, so "
+            "the kernel may refuse; suggest --raise-only lowers nothing"
         )
     if ready and not yes and not _agreed(len(ready)):
-        print("oomlab: nothing was written", file=sys.stderr)
+        tell("nothing was written")
         return NOT_ALL_DONE
     path = None
     if ready:

@@ -23,6 +23,7 @@ from .options import (
     print_json,
     print_table,
     screen,
+    tasks_of,
     warn_gaps,
 )
 
@@ -109,7 +110,8 @@ def _live(
 
     root = proc or PROC
     snapshot = load_source(None, proc, _DETAILS, cgroups=True)
-    pid = find_task(snapshot, process).pid
+    with tasks_of(None):
+        pid = find_task(snapshot, process).pid
     before = None
     if seconds is not None:
         before = read_vitals(root, pid)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SourceError
 from ..report import OomReport
 from .early import WORKERS, take_survey
+from .notices import tell
 from .progress import Progress
 
 
@@ -42,11 +42,9 @@ class Logs:
         self._progress.clear()
 
     def _warn(self, text: str) -> None:
-        from ..output.escape import printable
-
         self.failed = True
         self._progress.clear()
-        print(f"oomlab: {printable(text)}", file=sys.stderr)
+        tell(text)
 
 
 def _size(path: str) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, UnknownTaskError
 from .early import WORKERS
+from .notices import tell
 
 if TYPE_CHECKING:
     from ..output.render import Screen
@@ -104,6 +106,17 @@ def refuse_log(source: str, why: str, does: str) -> None:
         raise InputError(f"{source}: {why}; 'oomlab report {source}' {does}")
 
 
+@contextmanager
+def tasks_of(source: str | None) -> Iterator[None]:
+    """Say of a PID that no task has: where this machine is meant, that no such process runs."""
+    try:
+        yield
+    except UnknownTaskError as error:
+        if source is not None or error.pid is None:
+            raise
+        raise UnknownTaskError(f"no process {error.pid} is running", error.pid) from error
+
+
 def memcg_path(snapshot: Snapshot, text: str | None) -> str | None:
     """Return the memory cgroup that --cgroup names, None where it is not given."""
     if text is None:
@@ -120,10 +133,8 @@ def report_gaps(snapshot: Snapshot) -> None:
 
 def warn_gaps(gaps: Iterable[Gap]) -> None:
     """Say on stderr what could not be read, a line each."""
-    from ..output.escape import printable
-
     for gap in gaps:
-        print(f"oomlab: not read: {printable(str(gap))}", file=sys.stderr)
+        tell(f"not read: {gap}")
 
 
 def screen() -> Screen:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .notices import tell
 from .options import EventNumber, From, Proc, load_source
 
 
@@ -41,4 +42,4 @@ def snapshot(
         sys.stdout.write(dump_snapshot(taken).decode("ascii"))
     else:
         save_snapshot(taken, output)
-        print(f"oomlab: saved {len(taken.tasks)} tasks to {output}", file=sys.stderr)
+        tell(f"saved {len(taken.tasks)} tasks to {output}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
-from .options import Format, load_source, print_columns, print_json, print_table
+from .options import Format, load_source, print_columns, print_json, print_table, tasks_of
 
 
 class AskedTask(NamedTuple):
@@ -37,7 +37,8 @@ def print_standing(asked: AskedTask) -> None:
     from ..analysis.whatif import find_task
 
     snapshot = load_source(asked.source, asked.proc, (), asked.event, cgroups=True)
-    task = find_task(snapshot, asked.pid)
+    with tasks_of(asked.source):
+        task = find_task(snapshot, asked.pid)
     rows = standing_rows(snapshot, task, scopes_of(snapshot, task, kernel=asked.kernel))
     if asked.form is Format.json:
         print_json(standing_document(snapshot, task, rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ..errors import InputError
+from .notices import tell
 from .options import (
     EventNumber,
     Format,
@@ -217,12 +218,11 @@ def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) ->
 
 
 def _print_snippet(found: Suggestion, form: Form) -> None:
-    from ..output.escape import printable
     from ..output.snippets import SNIPPETS
 
     sys.stdout.write(SNIPPETS[form.value](found))
     for caution in found.cautions:
-        print(f"oomlab: note: {printable(caution)}", file=sys.stderr)
+        tell(f"note: {caution}")
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:

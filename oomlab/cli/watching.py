@@ -14,7 +14,6 @@ import typer
 from ..analysis.growth.view import View
 from ..analysis.growth.watching import Watch
 from ..errors import InputError
-from ..output.escape import printable
 from ..output.render import FORMATS, Screen, render_line, render_table
 from ..output.watch import watch_table
 from ..output.watch_document import watch_document
@@ -23,6 +22,7 @@ from ..readers.procfs import PROC
 from ..readers.samples import Recorder, read_samples
 from ..readers.sampling import Sampler
 from ..samples import Sample
+from .notices import tell
 from .options import Format, memcg_path, screen
 from .terminal import Redrawn, is_smart
 
@@ -74,7 +74,7 @@ class Replay:
 
     def __init__(self, path: Path, cgroup: str | None) -> None:
         """Raise InputError where there is no such cgroup, SourceError where it can't be read."""
-        self._samples = read_samples(path, _warn)
+        self._samples = read_samples(path, tell)
         self._first = next(self._samples)
         self.memcg = memcg_path(self._first.snapshot, cgroup)
 
@@ -82,10 +82,6 @@ class Replay:
         """Yield them all."""
         yield self._first
         yield from self._samples
-
-
-def _warn(text: str) -> None:
-    print(f"oomlab: {printable(text)}", file=sys.stderr)
 
 
 def views_of(
@@ -97,7 +93,7 @@ def views_of(
     """
     for sample in samples:
         if not watch.knows_scope_of(sample):
-            _warn("the memory cgroup is gone: the watch ends")
+            tell("the memory cgroup is gone: the watch ends")
             return
         view = watch.feed(sample)
         if selected and not view.rows:
@@ -173,4 +169,4 @@ class Printer:
             text = f"{gap.what}: {gap.why}"
             if text not in self._gaps:
                 self._gaps.add(text)
-                _warn(f"not read: {gap}")
+                tell(f"not read: {gap}")

@@ -21,6 +21,7 @@ from .options import (
     print_columns,
     print_json,
     print_table,
+    tasks_of,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def whatif(
     if not wanted and kernel is None:
         raise InputError("no edit given: for example --pid 812 --adj -500, or --grow 812=+2G")
     snapshot = _with_totals(load_source(source, proc, event=event, cgroups=True), wanted)
-    after, edits = apply_all(snapshot, wanted)
+    with tasks_of(source):
+        after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
     memcg = _scope(snapshot, cgroup, edits)

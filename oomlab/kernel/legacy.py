@@ -52,9 +52,14 @@ def shift_hz(hz: int) -> int:
     return shift
 
 
+def _cpu_shift(hz: int) -> int:
+    """Return how far CPU time in jiffies is shifted before its root is taken."""
+    return shift_hz(hz) + 3
+
+
 def cpu_root(jiffies: int, hz: int) -> int:
     """Return the divisor for CPU time (0 divides nothing); its unit is about 8 seconds."""
-    return isqrt(jiffies >> (shift_hz(hz) + 3))
+    return isqrt(jiffies >> _cpu_shift(hz))
 
 
 def run_root(seconds: int) -> int:
@@ -214,7 +219,7 @@ def cpu_clocks(timer_hz: int | None) -> Clocks:
     The frequencies come in one order whatever the number of ticks, so two stand for all.
     """
     clocks = [
-        CpuClock(hz, shift_hz(hz) + 3, 2 * (-(-hz // _TICKS_PER_SECOND) - 1))
+        CpuClock(hz, _cpu_shift(hz), 2 * (-(-hz // _TICKS_PER_SECOND) - 1))
         for hz in ((timer_hz,) if timer_hz else _USUAL_HZ)
     ]
     by_speed = sorted(clocks, key=lambda clock: clock.hz / (1 << clock.shift))

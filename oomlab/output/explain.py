@@ -10,9 +10,9 @@ from ..analysis.origin import origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
 from .bars import bar
-from .explain_memory import freeing_text, kinds_text, largest_text, lines_text, sizes_text
+from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
 from .ranking import rules_line
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .standing import COLUMNS as STANDING_COLUMNS
 from .standing import standing_rows, standing_table
 from .tables import Column, Table
@@ -40,7 +40,7 @@ def _answer(one: Explanation, screen: Screen) -> str:
     who = f"{task.pid} ({task.comm}), user {task.user or task.euid}"
     if not score.killable:
         never = f"{who}: the kernel never kills it: {score.why_not}."
-        return lines_text(screen, never, rules_line(one.ranking))
+        return render_lines(screen, never, rules_line(one.ranking))
     best, worst = one.ranking.places(score)
     place = str(best) if best == worst else f"{best} to {worst}"
     where = f"place {place} of {len(one.ranking.killable)} in the kernel's order"
@@ -52,7 +52,9 @@ def _answer(one: Explanation, screen: Screen) -> str:
         next_ = "no amount of memory would make it the first"
     else:
         next_ = f"with {human(more * one.page_size)} more it would be killed first"
-    return lines_text(screen, f"{who}: {where}; badness {uses}; {next_}.", rules_line(one.ranking))
+    return render_lines(
+        screen, f"{who}: {where}; badness {uses}; {next_}.", rules_line(one.ranking)
+    )
 
 
 def _badness_size(one: Explanation) -> str:
@@ -77,7 +79,7 @@ SHARE_NOTES = {
 def _badness(one: Explanation, screen: Screen) -> str:
     if one.shares is None:
         why = "its memory is unknown" if one.task.rss_pages is None else "these rules don't add up"
-        return lines_text(screen, f"No shares of badness: {why}.") if one.score.killable else ""
+        return render_lines(screen, f"No shares of badness: {why}.") if one.score.killable else ""
     formula = one.ranking.era.facts.formula
     in_pages = formula in ("pages", "signed")
     most = max((abs(share.pages) for share in one.shares), default=0)
@@ -130,7 +132,7 @@ def _faults(one: Explanation, screen: Screen) -> str:
         f"{rates.minor:.1f} and {rates.major:.1f} a second {when}."
     )
     meaning = fault_meaning(rates, one.page_size) if rates.measured else []
-    return lines_text(screen, text, *meaning)
+    return render_lines(screen, text, *meaning)
 
 
 def _allocator(one: Explanation, screen: Screen) -> str:
@@ -156,7 +158,7 @@ def _allocator(one: Explanation, screen: Screen) -> str:
         lines.append("Its environment may not be read: settings are unknown.")
     elif not one.tunables:
         lines.append("No setting of it in the environment that it was started with.")
-    return lines_text(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _scopes(one: Explanation, screen: Screen) -> str:
@@ -182,4 +184,4 @@ def _settings(one: Explanation, screen: Screen) -> str:
             "A snapshot does not hold mappings, faults or the allocator: "
             "explain them on the machine itself."
         )
-    return lines_text(screen, *lines)
+    return render_lines(screen, *lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..analysis.composition import KindTotal, largest, total
 from ..analysis.explain import Explanation
@@ -11,15 +10,8 @@ from ..analysis.freeing import Freeing, Part
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
 from ..units import human, human_range, pages_to_bytes
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .tables import Column, Table, shown_size
-
-
-def lines_text(screen: Screen, *sentences: str) -> str:
-    """Render sentences fitted to the screen."""
-    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
-    return render_table(nothing, screen)
-
 
 KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
     Column(name="kind", header="KIND", help="what for", value=lambda k: k.kind.value, left=True),
@@ -130,8 +122,10 @@ def kinds_text(one: Explanation, screen: Screen) -> str:
             if denied
             else "it maps nothing"
         )
-        return lines_text(screen, f"No memory by kind: {why}.")
-    return render_table(kinds_table(one, used_only=True), screen) + lines_text(screen, *_sums(one))
+        return render_lines(screen, f"No memory by kind: {why}.")
+    return render_table(kinds_table(one, used_only=True), screen) + render_lines(
+        screen, *_sums(one)
+    )
 
 
 def _sums(one: Explanation) -> Iterator[str]:
@@ -182,7 +176,7 @@ def freeing_text(one: Explanation, screen: Screen) -> str:
     if freeing.swap is not None and freeing.swap.high:
         parts.append(_part("frees", freeing.swap))
     parts += [_part("keeps", part) for part in freeing.kept]
-    return lines_text(screen, *parts)
+    return render_lines(screen, *parts)
 
 
 def _freed_sentence(one: Explanation, freeing: Freeing) -> str:
@@ -252,7 +246,7 @@ def sizes_text(one: Explanation, screen: Screen) -> str:
     pss = total(one.space, "pss")
     if pss is not None:
         lines.append(f"  PSS  {human(pss):>5}  RES with each page divided by its users")
-    return lines_text(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _virt(one: Explanation) -> str:

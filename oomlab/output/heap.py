@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..analysis.heap import InMemory, Parts, in_memory, parts, pin_words, pins
 from ..analysis.heap_advice import advise
 from ..glibc.heap import StretchView, Survey
 from ..units import human
 from .heap_tables import arenas_table, holes_text, sizes_text
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .strip import Glyphs, strip
 from .tables import Column, Table
 
@@ -47,11 +47,6 @@ def heap_text(
     return "\n".join(section for section in sections if section)
 
 
-def _lines(screen: Screen, *sentences: str) -> str:
-    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
-    return render_table(nothing, screen)
-
-
 def _beside(names: Sequence[str], screen: Screen) -> str:
     """Say whose memory is not to be looked for here."""
     if not names:
@@ -59,7 +54,7 @@ def _beside(names: Sequence[str], screen: Screen) -> str:
     who = " and ".join(names)
     verb = "has" if len(names) == 1 else "have"
     text = f"{who} {verb} memory of its own beside this heap: only malloc's is shown here."
-    return _lines(screen, text[0].upper() + text[1:])
+    return render_lines(screen, text[0].upper() + text[1:])
 
 
 def _answer(one: Survey, name: str, screen: Screen) -> str:
@@ -69,9 +64,11 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
     if total is None:
         late = any(view.why == "time" for arena in one.arenas for view in arena.stretches)
         why = " in that time (--timeout)" if late else ""
-        return _lines(screen, f"{name}: {version}, {arenas}; its figures could not be read{why}.")
+        return render_lines(
+            screen, f"{name}: {version}, {arenas}; its figures could not be read{why}."
+        )
     if whole is None:
-        return _lines(
+        return render_lines(
             screen,
             f"{name}: {version}, {arenas}; {human(total.arena + total.hblkhd)} taken from the "
             f"system, {human(total.uordblks + total.hblkhd)} in use, caches of threads included. "
@@ -99,7 +96,7 @@ def _answer(one: Survey, name: str, screen: Screen) -> str:
             f"M_MMAP_THRESHOLD is {human(known.mmap_threshold)}, M_TRIM_THRESHOLD "
             f"{human(known.trim_threshold)} ({how})."
         )
-    return _lines(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _parts(one: Survey, screen: Screen) -> str:
@@ -165,7 +162,7 @@ def _strips(one: Survey, screen: Screen, glyphs: Glyphs) -> str:
     if len(views) > len(largest):
         rest = sum(_span(view) for _, view in views) - sum(_span(view) for _, view in largest)
         lines.append(f"and {len(views) - len(largest)} more with {human(rest)} in all")
-    return _lines(screen, *lines, glyphs.legend())
+    return render_lines(screen, *lines, glyphs.legend())
 
 
 def _span(view: StretchView) -> int:
@@ -176,7 +173,7 @@ def _pins(one: Survey, screen: Screen) -> str:
     """Say what pins tops, where the advice does not."""
     advised = {item.because for item in advise(one)}
     told = [(arena, pin_words(one, arena, pin)) for arena, pin in pins(one)[:_STRIPS]]
-    return _lines(
+    return render_lines(
         screen,
         *(
             f"{'Main heap' if arena.is_main else f'Arena {arena.address:#x}'}: {words}."
@@ -190,14 +187,14 @@ def _advice(one: Survey, screen: Screen) -> str:
     lines = []
     for item in advise(one):
         lines += [f"{item.name}: {item.because}.", f"  > {item.do}."]
-    return _lines(screen, *lines)
+    return render_lines(screen, *lines)
 
 
 def _checks(one: Survey, screen: Screen) -> str:
     wrong = [check for check in one.checks if not check.holds]
     if not wrong:
-        return _lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
-    return _lines(
+        return render_lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
+    return render_lines(
         screen,
         f"{len(one.checks) - len(wrong)} of {len(one.checks)} checks hold; read "
         f"{one.attempts} time{'s' if one.attempts > 1 else ''}; not so:",

@@ -43,6 +43,11 @@ def render_table(table: Table[Any], screen: Screen) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
+def render_lines(screen: Screen, *sentences: str) -> str:
+    """Render sentences fitted to the screen."""
+    return render_table(Table(columns=(), rows=(), heading=sentences), screen)
+
+
 def laid_out(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[str]:
     """Lay out cells in columns, the headers first."""
     from tabulate import tabulate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..analysis.asking import purpose_of
@@ -17,13 +17,8 @@ from .report_memory import memory_entry
 SCHEMA = "oomlab.report/1"
 
 
-def report_document(events: Sequence[Event]) -> dict[str, Any]:
-    """Return the JSON document ``oomlab.report/1``: memory in bytes."""
-    return {"schema": SCHEMA, "events": [event_entry(event) for event in events]}
-
-
 def render_events(events: Iterable[Event]) -> Iterator[str]:
-    """Yield the text of ``report_document`` event by event: no more than one is held."""
+    """Yield the document's text event by event, indented: no more than one is held."""
     yield f'{{\n  "schema": "{SCHEMA}",\n  "events": ['
     separator = "\n"
     for event in events:

@@ -21,7 +21,7 @@ from ..meminfo import Held, MemInfo
 from ..snapshot import Machine
 from ..units import human, human_range, pages_to_bytes
 from .bars import bar
-from .render import Screen, render_table
+from .render import Screen, render_lines, render_table
 from .tables import Column, Table
 
 SYSTEM_SCHEMA = "oomlab.system/1"
@@ -86,14 +86,9 @@ def _reclaim(use: Use, can_swap: bool) -> str:
 def system_text(system: System, screen: Screen) -> str:
     """Return the whole picture: the answer first."""
     answer = [_answer(system), *_pressure(system), *_cautions(system)]
-    parts = [_lines(screen, answer), render_table(uses_table(system, bars=True), screen)]
-    parts += [_lines(screen, list(lines)) for lines in _sections(system)]
+    parts = [render_lines(screen, *answer), render_table(uses_table(system, bars=True), screen)]
+    parts += [render_lines(screen, *lines) for lines in _sections(system)]
     return "\n".join(part for part in parts if part)
-
-
-def _lines(screen: Screen, sentences: list[str]) -> str:
-    nothing: Table[Any] = Table(columns=(), rows=(), heading=sentences)
-    return render_table(nothing, screen) if sentences else ""
 
 
 def _answer(system: System) -> str:

@@ -47,7 +47,11 @@ def start_parts(
     return finish
 
 
-def _start(part: Sequence[str], scan: Callable[[Sequence[str]], Part]) -> tuple[int, int]:
+def start_worker(work: Callable[[int], None]) -> tuple[int, int]:
+    """Fork a process for ``work``, given a pipe to write to; return its pid and where to read.
+
+    It exits with status 0 once that is done, 1 where it failed. Not for a program with threads.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -56,12 +60,19 @@ def _start(part: Sequence[str], scan: Callable[[Sequence[str]], Part]) -> tuple[
     status = 1
     try:
         os.close(reading)
-        with os.fdopen(writing, "wb") as pipe:
-            marshal.dump(tuple(scan(part)), pipe)
+        work(writing)
         status = 0
     finally:
         # Not sys.exit(): the parent's buffers and handlers are not ours to run.
         os._exit(status)
+
+
+def _start(part: Sequence[str], scan: Callable[[Sequence[str]], Part]) -> tuple[int, int]:
+    def tell(writing: int) -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            marshal.dump(tuple(scan(part)), pipe)
+
+    return start_worker(tell)
 
 
 def _finish(pid: int, pipe: int) -> Part | None:

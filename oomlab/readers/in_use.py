@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ..errors import OomlabError
 from ..samples import Identity
+from .forked import start_worker
 from .heap import read_heap
 
 SHARE_OF_A_CORE = 0.03
@@ -116,21 +117,15 @@ class HeapReader:
 
 def _start(root: Path, who: Identity) -> _Child:
     """Start a process that reads one heap, and ends."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(writing)
-        return _Child(who, pid, reading)
-    try:
-        os.close(reading)
+
+    def read(writing: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         found = _read_within_limits(root, who)
         if found is not None:
             os.write(writing, marshal.dumps(tuple(found)))
-    finally:
-        # Not sys.exit(): the parent's buffers and handlers are not ours to run.
-        os._exit(0)
+
+    return _Child(who, *start_worker(read))
 
 
 def _read_within_limits(root: Path, who: Identity) -> InUse | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError, SourceError
+from ..errors import InputError, SnapshotFormatError, SourceError
 from ..kernel.evidence import mark_passed_over, pick_era
 from ..snapshot import Gap, Snapshot
+from .once import STDIN
 from .procfs import DETAILS, PROC, read_snapshot
 
 
@@ -37,27 +38,37 @@ def load(
     from .recording import is_recording, parse_recording
     from .saved import parse_json, parse_snapshot, read_text
 
-    found = _load_event(source, event)
+    is_log, found = _load_event(source, event)
     if found is not None:
         return found
     name = "standard input" if str(source) == "-" else str(source)
-    body = parse_json(read_text(None if str(source) == "-" else Path(source)), name)
+    data = read_text(None if str(source) == "-" else Path(source))
+    try:
+        body = parse_json(data, name)
+    except SnapshotFormatError:
+        if data.strip() and not is_log:
+            raise  # it begins as a snapshot does
+        from .kernel_log.load import no_source
+
+        raise no_source(source, data) from None
     if is_recording(body):
         return _marked(parse_recording(body, name))
     return parse_snapshot(body, name)
 
 
-def _load_event(source: str | Path, event: int | None) -> Snapshot | None:
-    """Return an event's snapshot if the source is a log, None if it must be a snapshot's file."""
+def _load_event(source: str | Path, event: int | None) -> tuple[bool, Snapshot | None]:
+    """Tell whether the source may be a log, and return its event's snapshot if there is one."""
     from .kernel_log.load import load_event, may_be_log, no_source
 
     is_log = may_be_log(source)
     if event is not None and not is_log:
         raise SourceError(f"{source}: --event N is for a kernel log, and this is none")
     found = load_event(source, event) if is_log else None
-    if found is None and (event is not None or (is_log and str(source) == "-")):
+    # What was read as a log can be read once more only where it is a file.
+    once = str(source) == STDIN or not Path(source).is_file()
+    if found is None and (event is not None or (is_log and once)):
         raise no_source(source)
-    return found
+    return is_log, found
 
 
 def _marked(snapshot: Snapshot) -> Snapshot:

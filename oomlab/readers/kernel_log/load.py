@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
+from dataclasses import replace
 from pathlib import Path
 
-from ...errors import EventError, SourceError
+from ...errors import EventError, SnapshotFormatError, SourceError
 from ...report import OomReport
-from ...snapshot import Snapshot
+from ...snapshot import Gap, Snapshot
 from ..once import STDIN
 from .snapshots import report_snapshot
 from .source import Reading, read_events, read_head
@@ -33,13 +33,19 @@ def may_be_log(source: str | Path) -> bool:
 def load_event(source: str | Path, number: int | None) -> Snapshot | None:
     """Return the snapshot of one event, or None where the log holds no event at all.
 
-    Raises EventError where it holds several and none is named, or not the one named, and
-    InputError where the event has no task table.
+    What is damaged in the log is a gap of the snapshot. Raises EventError where it holds several
+    and none is named, or not the one named, InputError where the event has no task table, and
+    SourceError where the log is damaged and what is left of it holds no event.
     """
-    reports = list(read_events(str(source), Reading(_warn)))
+    damage: list[str] = []
+    reports = list(read_events(str(source), Reading(damage.append)))
     if not reports:
+        if damage:
+            raise SourceError(f"{damage[0]}; no out-of-memory event")
         return None
-    return report_snapshot(choose_event(reports, number, str(source)))
+    snapshot = report_snapshot(choose_event(reports, number, str(source)))
+    gaps = tuple(Gap(what="log", why=why) for why in damage)
+    return replace(snapshot, gaps=(*snapshot.gaps, *gaps))
 
 
 def choose_event(reports: list[OomReport], number: int | None, name: str) -> OomReport:
@@ -68,11 +74,13 @@ def _in_short(report: OomReport) -> str:
     return f"{time or 'no time'}  {who}"
 
 
-def no_source(source: str | Path) -> SourceError:
-    """Return the error for what is neither a snapshot nor a log with an event."""
+def no_source(source: str | Path, data: bytes | None = None) -> SnapshotFormatError:
+    """Return the error for what is neither a snapshot nor a log with an event; it is ``data``."""
     shown = "standard input" if str(source) == STDIN else source
-    return SourceError(f"{shown}: neither a snapshot nor a log with an out-of-memory event")
-
-
-def _warn(text: str) -> None:
-    print(f"oomlab: {text}", file=sys.stderr)
+    what = ""
+    if data is not None:
+        what = "binary data, " if b"\0" in data else "text, " if data.strip() else "empty, "
+    return SnapshotFormatError(
+        f"{shown}: {what}neither a snapshot (of oomlab snapshot -o FILE) nor a kernel log with an "
+        "out-of-memory event (of dmesg or journalctl -k)"
+    )

@@ -19,6 +19,8 @@ from .survey import Survey, begin_survey
 from .utf16 import decoded
 
 _HEAD_BYTES = 4096
+_MOST_DEVICE_BYTES = 1 << 28
+"""No kernel's ring buffer is read for longer: /dev/zero has no end."""
 _JOURNAL = b"LPKSHHRH"
 """First bytes of the systemd journal's own files."""
 
@@ -70,7 +72,8 @@ def _events(stream: Any, name: str, reading: Reading) -> Iterator[OomReport]:
     if reading.workers > 1 and _is_file(stream) and stream.tell() == 0:
         survey = begin_survey(stream.fileno(), reading.workers)
     if survey is None:
-        yield from scan(decoded(_telling(stream.readinto, stream, reading)), name)
+        read_into = _bounded(stream.readinto, name) if _is_device(stream) else stream.readinto
+        yield from scan(decoded(_telling(read_into, stream, reading)), name)
     else:
         yield from _surveyed(survey, name, reading)
 
@@ -80,11 +83,34 @@ def _surveyed(survey: Survey, name: str, reading: Reading) -> Iterator[OomReport
         yield from scan_surveyed(survey, name, reading.tell)
 
 
-def _is_file(stream: BinaryIO) -> bool:
+def _mode(stream: BinaryIO) -> int:
     try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        return os.fstat(stream.fileno()).st_mode
     except (OSError, ValueError):
-        return False  # a stream without descriptor
+        return 0  # a stream without descriptor
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    return stat.S_ISREG(_mode(stream))
+
+
+def _is_device(stream: BinaryIO) -> bool:
+    return stat.S_ISCHR(_mode(stream))
+
+
+def _bounded(read_into: ReadInto, name: str) -> ReadInto:
+    """Return ``read_into`` that raises SourceError where a device goes on and on."""
+    left = _MOST_DEVICE_BYTES
+
+    def read(view: memoryview) -> int:
+        nonlocal left
+        count = read_into(view)
+        left -= count
+        if left < 0:
+            raise SourceError(f"{name}: a device without end: give a file or a pipe")
+        return count
+
+    return read
 
 
 def _telling(read_into: ReadInto, stream: BinaryIO, reading: Reading) -> ReadInto:

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..forked import start_worker
 from .marks import LONGEST, Haystack
 from .packed import is_packed
 from .utf16 import HEAD_BYTES, utf16_of
@@ -114,21 +115,12 @@ class Survey:
         return values
 
     def _start(self, number: int) -> tuple[int, int]:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid:
-            os.close(writing)
-            return pid, reading
-        status = 1
-        try:
-            os.close(reading)
+        def tell(writing: int) -> None:
             haystack = Haystack(LONGEST + self.block_bytes)
             for stripe in self._stripes[number :: self._turns]:
                 os.write(writing, self._survey(stripe, haystack).tobytes())
-            status = 0
-        finally:
-            # Not sys.exit(): the parent's buffers and handlers are not ours to run.
-            os._exit(status)
+
+        return start_worker(tell)
 
 
 def _fill(descriptor: int, view: memoryview, place: int) -> int:
