@@ -43,6 +43,7 @@ SHOWN_AND_NOT = {
     "huge pages reserved and unused": ((LAB, "idle-huge"), (LAB, "used-huge")),
     "memory in huge pages (hugetlb)": ((LAB, "used-huge"), (LAB, "idle-huge")),
     "a balloon of the hypervisor": ((LAB, "balloon"), (LAB, "shmem")),
+    "memory of graphics drivers": ((LAB, "gpu"), (LAB, "shmem")),
     "memory taken out of RAM": ((LAB612, "balloon"), (LAB, "balloon")),
     "compressed swap in memory": ((LAB, "zram"), (LAB, "shmem")),
     "memory that is in no counter": ((LAB, "pipes"), (LAB, "objects")),
@@ -59,7 +60,6 @@ IN_THE_COLLECTION = {
 """By cause: real logs of others that show it and that don't, where they may be read."""
 
 ADJUSTED_ONLY = {
-    "memory of graphics drivers": "7.2 counts it, and no emulated card's driver fills it",
     "the allowed nodes are full": "the same report without the line that tells the others",
     "enough was free again when the report was printed": "a race, which can't be had at will",
     "memory charged to the cgroup that its statistics do not name": "counters that lag: likewise",
@@ -129,6 +129,7 @@ OF_THE_LAB = {
     "fragments": "fragmentation; memory that is in no counter; page tables",
     "min": "memory.min keeps memory from being reclaimed; no swap",
     "cgroup-min": "a memory cgroup's limit; memory.min keeps memory from being reclaimed",
+    "gpu": "full of processes' own memory; memory of graphics drivers; no swap",
     "thrash": "a memory cgroup's limit; full of processes' own memory; page cache is thrashing",
 }
 """All that the lab's reports show, and nothing else: what else fills is the hog that was killed,

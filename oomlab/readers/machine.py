@@ -39,14 +39,14 @@ def read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
 
 
 def _read_machine(root: Path) -> tuple[Machine, tuple[Gap, ...]]:
-    page_size = os.sysconf("SC_PAGE_SIZE")
     try:
         text = (root / "meminfo").read_bytes()
     except OSError as error:
         raise SourceError(
             f"{root}/meminfo: {error.strerror}; oomlab needs Linux and a mounted /proc "
-            "(or a snapshot: --from FILE)"
+            "(or a snapshot or a kernel log: --from FILE)"
         ) from error
+    page_size = os.sysconf("SC_PAGE_SIZE")
     meminfo, word_bits = parse_meminfo(text, page_size), parse_word_bits(text)
     gaps: list[Gap] = []
     replaced = _is_replaced(root, "meminfo")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -202,6 +201,8 @@ class ProcScan:
         if not self._names_users:
             return None
         if uid not in self._users:
+            import pwd  # not everywhere, and who reads a saved file needs none
+
             try:
                 self._users[uid] = pwd.getpwuid(uid).pw_name
             except KeyError:

@@ -55,8 +55,8 @@ def list_processes(root: str) -> Listing:
 
 def begin_scan(root: str, workers: int) -> Callable[[], SizeScan]:
     """Begin to scan a /proc's sizes; the function returned has them. Raises OSError."""
-    page_size = os.sysconf("SC_PAGE_SIZE")
     names, hidden = list_processes(root)
+    page_size = os.sysconf("SC_PAGE_SIZE")
 
     def scan(part: Sequence[str]) -> Part:
         root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)

@@ -29,6 +29,8 @@ class RecordError(Exception):
 
 def record(scene: Scene, kernel: fetch.Kernel) -> str:
     """Return the kernel's log from the first report of a scene to its kill and aftermath."""
+    package = kernel.package.replace("cloud-amd64", scene.flavour)
+    kernel = kernel._replace(package=package)
     console = ""
     for _ in range(ATTEMPTS):
         with tempfile.TemporaryDirectory(prefix="oomlab-causes-") as name:
@@ -62,9 +64,9 @@ def _build(scene: Scene, kernel: fetch.Kernel, work: Path) -> None:
     (root / "scene").write_text(scene.script + "\n")
     if scene.modules:
         home = fetch.fetch_modules(kernel)
-        for name in scene.modules:
+        for place, name in enumerate(scene.modules):
             (packed,) = home.rglob(f"{name}.ko.xz")
-            (root / f"modules/{name}.ko").write_bytes(lzma.decompress(packed.read_bytes()))
+            (root / f"modules/{place}-{name}.ko").write_bytes(lzma.decompress(packed.read_bytes()))
     image.pack(root, work / "initramfs")
 
 
@@ -82,7 +84,7 @@ def _boot(scene: Scene, kernel: Path, work: Path) -> str:
         command += ["-drive", drive, "-device", "nvme,drive=disk,serial=disk"]
     words = f"console=ttyS0 quiet loglevel=1 panic=-1 log_buf_len=4M {scene.boot}"
     command += ["-kernel", str(kernel), "-initrd", str(work / "initramfs"), "-append", words]
-    guest = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=work)
     try:
         _await(guest, console, lambda order: _tell(monitor, order))
     finally:

@@ -13,6 +13,8 @@ class Scene(NamedTuple):
     """What ``oomlab report`` must call it (analysis/causes)."""
     script: str
     kernel: str = "7.2"
+    flavour: str = "cloud-amd64"
+    """The small kernel, or "amd64", which has drivers of real machines."""
     boot: str = ""
     """More words for the kernel's command line."""
     devices: str = ""
@@ -110,5 +112,14 @@ SCENES = (
         "sleep 60; within app uses hog",
         disk_mib=64,
         disk_bytes_per_second=16 << 20,
+    ),
+    Scene(
+        "gpu",
+        "memory of graphics drivers",
+        "hold gpu 120; uses hog",
+        flavour="amd64",
+        devices="-vga none -device qxl-vga -spice unix=on,addr=spice,disable-ticketing=on",
+        modules=("drm", "drm_kms_helper", "drm_client_lib", "drm_exec", "ttm", "drm_ttm_helper",
+                 "qxl"),
     ),
 )  # fmt: skip

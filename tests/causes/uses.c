@@ -11,6 +11,7 @@
  *   uses every-other MIB the same, then every other page is given back
  *   uses file MIB PATH   map the file and read it round and round
  *   uses cached MIB PATH map the file and read it once
+ *   uses gpu MIB         buffers of the graphics card's driver (qxl)
  *   uses hog             own memory without end
  *   uses forks           idle children without end
  */
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -151,6 +153,42 @@ static void read_pages(volatile char *start, long mib)
 		(void)start[i];
 }
 
+/* include/uapi/drm/qxl_drm.h, which needs libdrm's headers */
+struct qxl_alloc {
+	uint32_t size, handle;
+};
+struct qxl_map {
+	uint64_t offset;
+	uint32_t handle, padding;
+};
+#define QXL_ALLOC _IOWR('d', 0x40, struct qxl_alloc)
+#define QXL_MAP _IOWR('d', 0x41, struct qxl_map)
+#define QXL_BYTES (4 * MIB)
+
+static void fill_buffers(long mib)
+{
+	int card = open("/dev/dri/card0", O_RDWR);
+
+	if (card < 0)
+		fail("/dev/dri/card0");
+	for (long done = 0; done < mib * MIB; done += QXL_BYTES) {
+		struct qxl_alloc one = { QXL_BYTES, 0 };
+		struct qxl_map map_of = { 0, 0, 0 };
+		char *start;
+
+		if (ioctl(card, QXL_ALLOC, &one))
+			fail("QXL_ALLOC");
+		map_of.handle = one.handle;
+		if (ioctl(card, QXL_MAP, &map_of))
+			fail("QXL_MAP");
+		start = mmap(NULL, QXL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, card, map_of.offset);
+		if (start == MAP_FAILED)
+			fail("mmap");
+		for (long i = 0; i < QXL_BYTES; i += PAGE)
+			start[i] = 1;
+	}
+}
+
 static void fork_for_ever(void)
 {
 	for (;;) {
@@ -197,6 +235,8 @@ static void take(const char *use, long count, const char *path)
 			read_pages(start, count);
 	} else if (!strcmp(use, "cached")) {
 		read_pages(file(count, path), count);
+	} else if (!strcmp(use, "gpu")) {
+		fill_buffers(count);
 	} else if (!strcmp(use, "forks")) {
 		fork_for_ever();
 	} else if (!strcmp(use, "hog")) {
