@@ -107,7 +107,7 @@ def _fault_rates(
     for task in members:
         who = identity(task)
         now, earlier = sample.faults.get(who), before.faults.get(who)
-        if now is not None and earlier is not None:
+        if now is not earlier and now is not None and earlier is not None:
             minor += now.minor - earlier.minor
             major += now.major - earlier.major
     passed = sample.seconds - before.seconds

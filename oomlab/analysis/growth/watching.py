@@ -68,6 +68,8 @@ class Watch:
         self._kinds: History[tuple[Identity, str]] = History(self._window)
         self._headroom: History[str] = History(self._window)
         self._scope = ScopeHistory(self._window, self._memcg)
+        self._importance: dict[int, tuple[float, float]] = {}
+        """By pid: what a process has grown by, and what it has, in bytes."""
 
     def knows_scope_of(self, sample: Sample) -> bool:
         """Tell whether a sample shows the memory cgroup that is watched; the machine always."""
@@ -154,6 +156,8 @@ class Watch:
                 value = getattr(seen, name) if seen is not None else None
                 kinds[who, name.removesuffix("_bytes")] = value
         self._totals.add(sample.seconds, totals)
+        grown = self._totals.growths()
+        self._importance = {who[0]: (grown[who], used or 0.0) for who, used in totals.items()}
         self._kinds.add(sample.seconds, kinds)
         left = self._left(sample)
         headroom = None if left is None else float(left)
@@ -183,12 +187,12 @@ class Watch:
             return [task for task in sample.snapshot.tasks if self._is_selected(task)]
         inside = ranking.scope.tasks
         known = [task for task in inside if used_pages(task) is not None]
-        return nlargest(self._most_rows, known, key=self._importance)
+        return self._most_important(known, self._most_rows)
 
-    def _importance(self, task: Task) -> tuple[float, int]:
-        who = identity(task)
-        grew = self._totals.growth(who) if who in self._totals else 0.0
-        return grew, used_pages(task) or 0
+    def _most_important(self, tasks: Sequence[Task], count: int) -> list[Task]:
+        """Return those that grew most, the largest of those that did not."""
+        unknown = (0.0, 0.0)
+        return nlargest(count, tasks, key=lambda task: self._importance.get(task.pid, unknown))
 
     def _row(self, task: Task, sample: Sample, before: Sample | None) -> Row:
         who, used = identity(task), used_pages(task)
@@ -228,7 +232,7 @@ class Watch:
     def _rates(self, sample: Sample, rows: Sequence[Row]) -> dict[int, float]:
         """Return the rates of those that surely rise, whether shown or not, by pid."""
         slopes = {row.task.pid: row.judgement.slope for row in rows}
-        for task in nlargest(_MOST_GROWING, sample.snapshot.tasks, key=self._importance):
+        for task in self._most_important(sample.snapshot.tasks, _MOST_GROWING):
             if task.pid not in slopes:
                 slopes[task.pid] = theil_sen(*self._totals.series(identity(task)))
         return {pid: s.per_second for pid, s in slopes.items() if s is not None and s.trend > 0}
