@@ -16,7 +16,8 @@ class Trigger(NamedTuple):
     """The line that opens a report: which task asked for how much of what memory."""
 
     comm: str | None
-    gfp_mask: int
+    gfp_mask: int | None
+    """None where who showed the log made its digits unreadable."""
     gfp_flags: tuple[str, ...] | None
     order: int | None = None
     """-1 where somebody asked for the kill (sysrq-f)."""
@@ -136,6 +137,8 @@ class OomReport:
     tasks_state_line: bool = False
     header_is_lost: bool = False
     """The table has no header; its columns are told by their widths. Rows may be lost too."""
+    is_reversed: bool = False
+    """The log has its newest lines first: the rows stood before their header."""
     headless_rows: list[str] = field(default_factory=list)
     """Rows met before any header, until the event has ended: then they are read or unparsed."""
     tasks: list[TaskRow] = field(default_factory=list)
@@ -189,7 +192,9 @@ class OomReport:
     def complete(self) -> bool:
         """Tell whether task table, kill line and a memory or memcg block are all there."""
         state = self.memory is not None or self.memcg is not None
-        return bool(self.tasks and self.victims and state) and not self.header_is_lost
+        return bool(self.tasks and self.victims and state) and not (
+            self.header_is_lost or self.is_reversed
+        )
 
 
 def parse_list(text: str) -> set[int]:

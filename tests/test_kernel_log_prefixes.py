@@ -2,6 +2,7 @@
 """The same event in every wrapping tells the same; the wrapping is made here, line by line."""
 
 import json
+import quopri
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -198,6 +199,8 @@ FORMS = {
     "ci tab": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S}+01:00\t{uptime(s)}[   T98] {t}"),
     "compose": from_lines(lambda s, m, t: f"node-1  | {uptime(s)} {t}"),
     "crlf": from_lines(lambda s, m, t: f"{uptime(s)} {t}\r"),
+    "forum": from_lines(lambda s, m, t: f"[COLOR=Red][B]{uptime(s)} {t}[/B][/COLOR]"),
+    "logwatch": from_lines(lambda s, m, t: f"    1 Time(s): {t}"),
     "quoted": from_lines(lambda s, m, t: f"> > {uptime(s)} {t}"),
     "indented": from_lines(lambda s, m, t: f"\t{uptime(s)} {t}"),
     "html": from_lines(
@@ -205,9 +208,14 @@ FORMS = {
             f"{uptime(s)} {t.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}"
         )
     ),
-    "quoted-printable": from_lines(
-        lambda s, m, t: f"{uptime(s)} {t.replace('gfp_mask=', 'gfp_mask=3D')}"
+    "quoted-printable": lambda log: quopri.encodestring(log),
+    "dots": from_lines(lambda s, m, t: f"... {t}"),
+    "host hidden": from_lines(lambda s, m, t: f"{short(m)} ** kernel: {t}"),
+    "dmesg -T, Japanese": from_lines(
+        lambda s, m, t: f"[月 {m.month}月 {m.day:2} {m:%H:%M:%S %Y}] {t}"
     ),
+    "dmesg -T, numbered": from_lines(lambda s, m, t: f"{int(s)} [{m:%a %b %d %H:%M:%S %Y}] {t}"),
+    "coloured by a forum": from_lines(lambda s, m, t: f'{uptime(s)} [COLOR="Red"]{t}[/COLOR]'),
     "blank lines between": from_lines(lambda s, m, t: f"{uptime(s)} {t}\n"),
     "continuations without prefix": unprefixed_continuations,
     "some lines bare": every_other_line_bare,
@@ -429,3 +437,15 @@ def test_events_that_nothing_tells_apart_are_said_to_be_mixed():
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_no_whole_report_is_called_mixed(kernel):
     assert not any(report.is_mixed for report in reports_of(kernel))
+
+
+@pytest.mark.parametrize(("kernel", "recording"), CASES)
+def test_a_log_with_its_newest_lines_first_is_told_and_said_to_be(kernel, recording):
+    log = one_event(kernel, recording)
+    (whole,) = read(log)
+    events = understood(read(b"\n".join(reversed(log.splitlines()))))
+    assert [v.pid for e in events for v in e.report.victims] == [v.pid for v in whole.victims]
+    turned = next(e for e in events if e.report.tasks)
+    assert turned.report.tasks == whole.tasks
+    assert not turned.report.complete
+    assert any("reverse order" in gap for gap in turned.gaps)

@@ -76,7 +76,7 @@ def asked(report: OomReport, page_size: int) -> str | None:
     trigger = report.trigger
     if trigger is None:
         return None
-    flags = "|".join(flag_names(trigger.gfp_mask, trigger.gfp_flags, report.release) or ())
+    flags = "|".join(flag_names(trigger.gfp_mask or 0, trigger.gfp_flags, report.release) or ())
     who = f"{trigger.comm or 'a task'}" + (f" ({trigger.pid})" if trigger.pid else "")
     if trigger.order == -1:
         return f"{who}, for a kill by hand (sysrq-f)"
@@ -85,7 +85,8 @@ def asked(report: OomReport, page_size: int) -> str | None:
     piece += f" ({human(pages * page_size)})"
     purpose = purpose_of(report.stack)
     what = f"{piece} for {purpose}" if purpose else piece
-    return f"{who}, {what}; gfp_mask {trigger.gfp_mask:#x} {flags}".rstrip()
+    mask = "?" if trigger.gfp_mask is None else f"{trigger.gfp_mask:#x}"
+    return f"{who}, {what}; gfp_mask {mask} {flags}".rstrip()
 
 
 def verdict(event: Event) -> list[str]:

@@ -100,8 +100,10 @@ def _trigger_entry(report: OomReport) -> dict[str, Any] | None:
     return {
         "comm": trigger.comm,
         "pid": trigger.pid,
-        "gfp_mask": f"{trigger.gfp_mask:#x}",
-        "gfp_flags": list(flag_names(trigger.gfp_mask, trigger.gfp_flags, report.release) or ()),
+        "gfp_mask": None if trigger.gfp_mask is None else f"{trigger.gfp_mask:#x}",
+        "gfp_flags": list(
+            flag_names(trigger.gfp_mask or 0, trigger.gfp_flags, report.release) or ()
+        ),
         "order": trigger.order,
         "nodemask": trigger.nodemask,
         "oom_score_adj": trigger.oom_score_adj,

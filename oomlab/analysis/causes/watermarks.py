@@ -70,7 +70,8 @@ def room_of(report: OomReport, zone: Zone, figures: Figures) -> Room:
     # What is left must lie above the watermark once the request is served but for one page.
     usable = fields["free"] - ((1 << min(max(order or 0, 0), 32)) - 1) * figures.page_size // KIB
     withheld = 0
-    if trigger is not None and not may_use_cma(trigger.gfp_mask, trigger.gfp_flags, report.release):
+    mask = (trigger.gfp_mask or 0) if trigger is not None else 0
+    if trigger is not None and not may_use_cma(mask, trigger.gfp_flags, report.release):
         withheld = fields.get("free_cma", 0)
     reserve = reserve_pages(report, zone) * figures.page_size // KIB
     return Room(zone, usable - withheld, fields.get("min", 0) + reserve, withheld)
@@ -96,7 +97,7 @@ def reserve_pages(report: OomReport, zone: Zone) -> int:
 
 
 def _highest(report: OomReport) -> str:
-    mask = report.trigger.gfp_mask if report.trigger is not None else 0
+    mask = (report.trigger.gfp_mask or 0) if report.trigger is not None else 0
     return highest_zone(mask, report.release)
 
 

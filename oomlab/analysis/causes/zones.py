@@ -32,7 +32,7 @@ def _rooms(report: OomReport, figures: Figures) -> list[Room]:
     if report.memory is None or report.is_memcg or is_manual(report) or trigger is None:
         return []
     # A page fault's OOM names no request (gfp_mask 0), so no zone failed it.
-    if trigger.gfp_mask == 0:
+    if not trigger.gfp_mask:
         return []
     return [room_of(report, zone, figures) for zone in known_zones(report)]
 
@@ -69,7 +69,7 @@ _HIGHER_ZONES_LEFT_OUT = (6, 1)
 
 def _leaves_out_nodes(report: OomReport) -> bool:
     """Tell whether what the dump leaves out are nodes: it can't be higher zones."""
-    mask = report.trigger.gfp_mask if report.trigger is not None else 0
+    mask = (report.trigger.gfp_mask or 0) if report.trigger is not None else 0
     if report.constraint in _OF_NODES or highest_zone(mask, report.release) == "Movable":
         return True
     return _is_before(report, _HIGHER_ZONES_LEFT_OUT)
@@ -92,7 +92,7 @@ def _unlisted_kib(report: OomReport, figures: Figures) -> int:
 def _which_zones(report: OomReport, kinds: set[str]) -> str:
     """Return what to do where zones of these kinds have room; none: they are not listed."""
     trigger = report.trigger
-    mask = trigger.gfp_mask if trigger is not None else 0
+    mask = (trigger.gfp_mask or 0) if trigger is not None else 0
     names = flag_names(mask, trigger.gfp_flags if trigger is not None else None, report.release)
     asked = "|".join(names or ()) or f"{mask:#x}"
     advice = f"The request ({asked}) can't use the zones that have room: "
@@ -127,7 +127,7 @@ def _fragmented(
         return None
     wanted_kib = _wanted_kib(figures, order)
     cma = report.trigger is not None and may_use_cma(
-        report.trigger.gfp_mask, report.trigger.gfp_flags, report.release
+        report.trigger.gfp_mask or 0, report.trigger.gfp_flags, report.release
     )
     enough = [room for room in listed if not room.is_short]
     if not enough or any(_block(room, wanted_kib, cma) for room in enough):

@@ -38,6 +38,8 @@ _RESCUE = re.compile(
     r"(?:[^\s\[\]]{1,15} invoked )?oom-killer: gfp_mask=.*"
     r"|(?:Out of [Mm]emory|Memory cgroup out of memory): Kill(?:ed)? process \d+ .*"
 )
+_BROKEN_OR_PROSE = re.compile(r"invoked oom-killer|(?!.* invoked ).*[a-z] oom-killer: ")
+"""No other CPU's line: the name stands on the line before, or a sentence tells of it."""
 
 
 class Assembler:
@@ -52,6 +54,9 @@ class Assembler:
         self._cut_head = False
         self._only_epilogue = False
         self._run: RowRun | None = None
+        self._passed = ""
+        self._begun: Wrapped | None = None
+        """The line just before, if it is of no event: a mail program may have broken it."""
 
     @property
     def busy(self) -> bool:
@@ -76,9 +81,10 @@ class Assembler:
 
     def feed(self, raw: str, number: int) -> None:
         """Take one line of the file."""
-        if self._only_epilogue:
+        if self._only_epilogue and not self._unwrapper.awaits_more:
             begins_cut = self._cut_head and not self._streams
             if not (may_begin_cut_head(raw) if begins_cut else may_follow_kill(raw)):
+                self._passed = raw
                 self._pass_by()
                 return
         if self._run is not None:
@@ -126,6 +132,8 @@ class Assembler:
     def close(self) -> None:
         """End all events: the log is over, or nothing has been said of them for long."""
         self._end_run()
+        if self._unwrapper.awaits_more:
+            self._go_on("", 0)
         for stream in list(self._streams.values()):
             self._flush(stream)
             self._finish(stream)
@@ -137,12 +145,16 @@ class Assembler:
         if not text:
             return
         if wrapped.marked:
-            # Only an unmarked line goes on from another, and it follows at once.
-            for one in list(self._streams.values()):
-                self._flush(one)
-        line = self._row(text) or classify(text) or _rescued(text, wrapped)
+            self._flush_all()
+        line = self._row(text) or classify(text)
+        if line is None and not wrapped.marked and looks_important(text):
+            line, wrapped, number = self._broken_off(text, wrapped, number)
+            text = text if line is None else line.match[0]
+        self._begun, self._passed = None, ""
+        line = line or _rescued(text, wrapped)
         stream = self._stream_of(wrapped, line)
         if stream is None:
+            self._begun = wrapped if wrapped.marked and line is None else None
             self._pass_by()
             return
         if line is None and wrapped.foreign:
@@ -165,6 +177,24 @@ class Assembler:
             self._commit(stream, line, wrapped, number)
         else:
             stream.held = Held([text], line, whole, wrapped, number)
+
+    def _flush_all(self) -> None:
+        """Commit what is held: only an unmarked line goes on from another, and follows at once."""
+        for one in list(self._streams.values()):
+            self._flush(one)
+
+    def _broken_off(
+        self, text: str, wrapped: Wrapped, number: int
+    ) -> tuple[Line | None, Wrapped, int]:
+        """Return the first line of an event that was broken, and how and where it began."""
+        begun = self._begun
+        if self._passed:
+            begun = next(iter(self._unwrapper.unwrap(self._passed)), None)
+        if begun is not None and begun.marked:
+            joined = read_whole(f"{begun.text} {text}", None)
+            if joined is not None and joined.kind in OPENERS:
+                return joined, begun, number - 1
+        return None, wrapped, number
 
     def _row(self, text: str) -> Line | None:
         """Return a row of the open table at once: most of a report's lines are its rows."""
@@ -258,21 +288,21 @@ class Assembler:
         held, stream.held = stream.held, None
         if held is None:
             return
-        line, texts, used = held.line, held.texts, 1
-        if len(texts) > 1:
-            line, used = join(texts, line, stream.report, held.wrapped.columns)
-        if used == 1 and not held.whole:
-            line = read_whole(texts[0], stream.report) or line
-        if line is None:
-            self._aside(stream, texts[0])
-        else:
-            self._commit(stream, line, held.wrapped, held.number)
-        for text in texts[used:]:
-            again = classify(text)
-            if again is not None and is_complete(again, stream.report):
-                self._commit(stream, again, held.wrapped, held.number)
+        texts, columns, whole = held.texts, held.wrapped.columns, held.whole
+        line = held.line
+        while texts:
+            used = 1
+            if len(texts) > 1:
+                line, used = join(texts, line, stream.report, columns)
+            if used == 1 and not whole:
+                line = read_whole(texts[0], stream.report) or line
+            if line is None:
+                self._aside(stream, texts[0])
             else:
-                self._aside(stream, text)
+                self._commit(stream, line, held.wrapped, held.number)
+            texts = texts[used:]
+            columns, whole = 0, False
+            line = classify(texts[0]) if texts else None
 
     def _commit(self, stream: Stream, line: Line, wrapped: Wrapped, number: int) -> None:
         report = stream.report
@@ -324,6 +354,8 @@ class Assembler:
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:
     """Find a report line that begins in the middle of another CPU's unfinished line."""
     if wrapped.foreign or not looks_important(text):
+        return None
+    if not wrapped.marked and _BROKEN_OR_PROSE.match(text):
         return None
     found = _RESCUE.search(text)
     return None if found is None else classify(found[0])

@@ -56,6 +56,9 @@ def _is_more_of(report: OomReport, line: Line) -> bool:
     if report.group_memcg is not None:
         return True
     pid = int(line.match["pid"])
+    if line.match["message"] == "Out of Memory" and not line.match["fields"].strip("."):
+        # Up to 2.6.19 all tasks that share the victim's memory are killed, a line for each.
+        return line.match["comm"] == report.victims[0].comm and report.announcements == []
     named = {a.pid for a in report.announcements} - {v.pid for v in report.victims}
     shares = any(f"process {pid} (" in note and "sharing" in note for note in report.notes)
     return pid in named or shares

@@ -16,7 +16,8 @@ def _task_in(report: OomReport, m: Match) -> None:
     groups = m.groupdict()
     memcg_of(report)
     report.task_memcg = groups.get("task") or report.task_memcg
-    report.oom_memcg = groups.get("oom") or report.oom_memcg
+    if (groups.get("oom") or "/").startswith("/"):
+        report.oom_memcg = groups.get("oom") or report.oom_memcg
 
 
 def _path(report: OomReport, m: Match) -> None:

@@ -5,10 +5,12 @@ Nothing is joined by a guess: the joined text must match its pattern to the last
 
 from __future__ import annotations
 
+import re
+
 from ...report import OomReport
 from .handling import Match
 from .lines import Line, classify, mended
-from .table_lines import row_match
+from .table_lines import COLUMNS, row_match
 
 EXTENDABLE = frozenset(
     {
@@ -27,6 +29,14 @@ _ANYTHING = frozenset(
 """Lines that end in free text: only one that was full goes on in the next."""
 _FULL_LINE = 62
 """A mail program wraps at 66 to 80 columns, before a word that would not fit."""
+_MOST_WAYS = 8
+"""So many ways to put broken lines together are tried at a time."""
+_BEGINNING = re.compile(
+    r"Node \d|\[|\w+ (?:free|per)|\w+: *\d+\*|\w*ctive|unev|slab|mapped|free|Swap|Total|Free|Mem"
+    r"|Task|oom|Out of|No av|Kill|CPU|P[Ii][Dd]|Hardw|hugep|lowmem|Call|R[A-Z]|Code|Work|[km]+em"
+    r"|swap|\d+ "
+)
+"""How lines of a report begin, but for those that begin with a task's name."""
 _COMM_BYTES = 15
 
 
@@ -42,6 +52,9 @@ def is_complete(line: Line, report: OomReport | None) -> bool:
     """Tell whether nothing is left over of a line, and a row fits the table it stands in."""
     if line.leftover:
         return False
+    if line.kind == "columns":
+        # Else a name that was broken would be taken for two.
+        return all(name in COLUMNS for name in line.match["columns"].split())
     if line.kind != "row" or report is None or report.columns is None:
         return True
     match = row_match(report.columns, line.match)
@@ -76,18 +89,26 @@ def join(
     ``line`` is what the first of them is alone, ``columns`` how wide its wrapping was.
     """
     alone = line is not None and is_complete(line, report)
-    if alone and line is not None and line.kind not in EXTENDABLE:
+    if (alone and line is not None and line.kind not in EXTENDABLE) or not _may_begin(texts, line):
         return line, 1
-    best, used, whole = line, 1, texts[0]
+    best, used, wholes = line, 1, [texts[0]]
     for count, text in enumerate(texts[1:], 2):
         width = len(texts[count - 2]) + len(text.split(None, 1)[0]) + (columns if count == 2 else 0)
-        spaced = f"{whole} {text}"
-        candidates = (spaced, whole + text, whole.removesuffix("=") + text)
-        read = ((candidate, read_whole(candidate, report)) for candidate in candidates)
-        whole, found = next(((c, one) for c, one in read if one is not None), (spaced, None))
-        if found is None:
+        # Broken at a blank, or anywhere: which of both can differ from place to place.
+        wholes = [whole + blank + text for whole in wholes for blank in (" ", "")][:_MOST_WAYS]
+        ways = [(whole, one) for whole in wholes if (one := read_whole(whole, report)) is not None]
+        if not ways:
             continue
+        # A path takes any text in: the way that leaves more fields is right.
+        whole, found = max(ways, key=lambda way: way[1].match.groupdict().get("memcg") is not None)
         if alone and found.kind in _ANYTHING and width < _FULL_LINE:
             break
-        best, used = found, count
+        best, used, wholes = found, count, [whole]
     return best, used
+
+
+def _may_begin(texts: list[str], line: Line | None) -> bool:
+    """Tell whether something of a report may begin with the first of these lines."""
+    if line is not None or _BEGINNING.match(texts[0]):
+        return True
+    return any(word in text for text in texts[:2] for word in ("oom-killer:", "cpuset="))

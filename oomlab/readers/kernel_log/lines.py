@@ -25,16 +25,17 @@ LINES: tuple[tuple[str, str], ...] = (
     ("row", r"\[ *(?P<pid>\d+)\] +-?\d+ .*"),
     (
         "trace",
-        r"(?:(?:\[<?[0-9a-f]+>?\] ?)+(?:\(<?[0-9a-f]*>?\) ?)?)?(?:\? )?\(?[\w.$<>~]+\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?(?: \[.*\])?(?: from .*)?(?: \(unreliable\))?"
-        r"|[\w.]+ from(?: [\w.]+\+0x.*)?|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
-        r"|entry_SYS\w+\+0x.*",
+        r"(?:(?:\[<?[0-9a-f]+>?\] ?)+(?:\(<?[0-9a-f]*>?\) ?)?)?(?:\? )?\(?[\w.$<>~]+\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?(?: \[.*\])?(?: from .*)?(?: \(unreliable\)| \([A-Z]{1,4}\))?"
+        r"|[\w.]+ from(?: [\w.]+\+0x.*)?|\([\w.]+\) from .*|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
+        r"|entry_SYS\w+\+0x.*|\[(?:\w+:)?[\w.]+\+\w+/\w+\](?: .*)?"
+        r"|(?:(?:\[?<[0-9a-f]*>\]? ?)?\{[\w.:+-]+\} ?)+(?:<[0-9a-f]+>)?",
     ),
     ("stat", r"(?P<name>[a-z][a-z_0-9]*) (?P<value>0|[1-9]\d*)"),
     (
         "trigger",
-        rf"(?:(?P<comm>{_COMM}) invoked )?oom-killer: gfp_mask=0x(?P<mask>[0-9a-f]{{1,16}})(?:\((?P<names>[^)]*)\))?"
+        rf"(?:(?P<comm>{_COMM}) invoked )?oom-killer: gfp_mask=0x(?P<mask>[0-9a-f]{{1,16}}\**)(?:\((?P<names>[^)]*)\))?"
         r"(?:, nodemask=(?P<nodemask>\(null\)|[\d,-]*))?(?:, +order=(?P<order>-?\d+))?"
-        r"(?:, (?:oomkilladj|oom_adj)=(?P<adj>-?\d+))?(?:, oom_score_adj=(?P<sadj>-?\d+))?",
+        r"(?:, (?:oomkilladj|oom_adj)=(?P<adj>-?\d+))?(?:, oom_score_adj=(?P<sadj>-?\d+))?,?",
     ),
     ("policy", r"oom_policy=(?P<policy>.+)"),
     ("compaction", r"COMPACTION is disabled!!!"),
@@ -52,7 +53,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ("workqueue", r"Workqueue: (?P<workqueue>.*)"),
     (
         "trace_head",
-        r"(?:Call [Tt]race:?|Backtrace:|Stack:|Stack : ?.*|</?(?:TASK|IRQ|NMI|SOFTIRQ|EOI|IST|EOE|ENTRY_TRAMPOLINE|#\w+)>|Exception stack\(.*|=======+.*)\s*(?:\(.*\))?",
+        r"(?:Call [Tt]race:?(?: ?<[0-9a-f]+>\{.*)?|Backtrace:|Stack:|Stack : ?.*|</?(?:TASK|IRQ|NMI|SOFTIRQ|EOI|IST|EOE|ENTRY_TRAMPOLINE|#\w+)>|Exception stack\(.*|=======+.*)\s*(?:\(.*\))?",
     ),
     (
         "register",
@@ -73,7 +74,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     (
         "totals",
-        r"(?P<fields>(?:[Aa]ctive|[Ii]nactive|unevictable|slab|mapped|sec_pagetables|kernel_misc|free|dirty)\w*:?\d+(?: [a-z_]+: ?\d+)*)",
+        r"(?P<fields>(?:[Aa]ctive|[Ii]nactive|unevictable|slab|mapped|sec_pagetables|kernel_misc|free|dirty)\w*:?\d+(?: [a-z_]+:? ?\d+)*)",
     ),
     ("reserve", r"(?:lowmem_reserve|protections)\[\]:(?: \d+)*"),
     (
@@ -92,7 +93,7 @@ LINES: tuple[tuple[str, str], ...] = (
         "swap_stats",
         r"Swap cache(?: stats)?: add (?P<add>\d+), delete (?P<delete>\d+), find (?P<hit>\d+)/(?P<find>\d+).*",
     ),
-    ("swap_free", r"Free swap *[=:] *(?P<kib>\d+)kB"),
+    ("swap_free", r"Free swap *[=:] *(?P<kib>-?\d+)kB"),
     ("swap_total", r"Total swap *[=:] *(?P<kib>\d+)kB"),
     (
         "slab_head",
@@ -147,9 +148,10 @@ LINES: tuple[tuple[str, str], ...] = (
         "sysrq",
         r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
+    ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (
         "elision",
-        r"(?:\.{2,}|…|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
+        r"(?:\.{2,}|…|--|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
     ),
 )
 """Kind and pattern of each line; ``rest`` is what a cut or wrapped line leaves over."""
@@ -198,11 +200,14 @@ def _pattern(kind: str) -> re.Pattern[str]:
 
 
 _STRAY_BLANKS = re.compile(r"(?<=\*) (?=\d+kB)|(?<=\)) (?=: ?\d)|(?<=\d) (?=kB)|(?<=\dk) (?=B )")
+_TERMINAL_POSITION = re.compile(r" {8,}\[\d+/\d+\]$")
+"""What tmux shows in the corner while one scrolls, and copies with the line."""
 _BROKEN_SIZE = re.compile(r"(\*\d+) (\d+kB)")
 
 
 def mended(text: str) -> str:
     """Return ``text`` without the blanks that a terminal or a mailer put into numbers."""
+    text = _TERMINAL_POSITION.sub("", text)
     return _BROKEN_SIZE.sub(r"\1\2", _STRAY_BLANKS.sub("", text))
 
 

@@ -25,8 +25,12 @@ def _free_pages(report: OomReport, m: Match) -> None:
     memory.free_kib, memory.free_highmem_kib = int(m["free"]), int(m["high"])
 
 
+_TOTAL = re.compile(r"([A-Za-z_]+):? ?(\d+)")
+"""2.6.28 forgot a colon: ``inactive_anon18042``."""
+
+
 def _totals(report: OomReport, m: Match) -> None:
-    memory_of(report).totals_pages |= {n.lower(): int(v) for n, v in FIELDS.findall(m["fields"])}
+    memory_of(report).totals_pages |= {n.lower(): int(v) for n, v in _TOTAL.findall(m["fields"])}
 
 
 def _per_cpu(report: OomReport, m: Match) -> None:
@@ -107,6 +111,8 @@ def _swap_stats(report: OomReport, m: Match) -> None:
 
 def _swap_free(report: OomReport, m: Match) -> None:
     memory_of(report).swap_free_kib = int(m["kib"])
+    if int(m["kib"]) < 0:
+        report.notes.append(f"{m[0]}: swap was being turned off, which takes its size away first")
 
 
 def _swap_total(report: OomReport, m: Match) -> None:

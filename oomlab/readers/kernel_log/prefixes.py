@@ -16,8 +16,10 @@ _TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:"
 PREFIXES: tuple[tuple[str, str], ...] = (
     # What a line begins with before its logger's own words: mail, containers, editors, servers.
     ("quote", r"(?:>[ ]?)+(?=.)"),
+    ("dots", r"\.{3} (?= *\S)"),
     ("compose", r"[\w.-]{1,64} +\| "),
     ("sse", r"data: (?=\{)"),
+    ("logwatch", r"\d{1,6} Time\(s\): "),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
@@ -52,15 +54,15 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("tag", rf"(?P<tag>{_TAG}) ?"),
     (
         "grep",
-        rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:-])?(?=\[ *\d+\.\d{{6}}|{_ISO}|{MONTH} [ \d]\d \d\d:)",
+        rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:\t -] *)?(?=\[ *\d+\.\d{{6}}|\[[A-Z][a-z]{{2}} {MONTH}|{_ISO}|{MONTH} [ \d]\d \d\d:)",
     ),
 )
 """Name and pattern of every piece; the names in groups say what a piece tells."""
 
 HOST_TAG = (
-    r"(?P<host>[\w.:-]{1,255}) (?:(?=\[ *\d+\.\d{6}\])"
+    r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: )) (?:(?=\[ *\d+\.\d{6}\])"
     r"|(?:(?P<kernel>(?:kern\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
-    r"|(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
+    r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""
 HOST_KERNEL = HOST_TAG.replace("(?P<program>", "(?!)(?P<program>")
@@ -68,9 +70,8 @@ DATED = frozenset({"iso", "short", "unix", "epoch", "uptime"})
 """Pieces after which a host may stand."""
 MARKS = frozenset(
     {
-        "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human", "delta",
-        "reltime", "uptime", "caller", "tag", "export",
-        "export_length",
+        "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human",
+        "delta", "reltime", "uptime", "caller", "tag", "export", "export_length", "logwatch",
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""

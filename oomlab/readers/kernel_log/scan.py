@@ -206,6 +206,8 @@ class Scanner:
         reach = LOOK_BACK_BYTES
         if self._buffer.startswith(TRIGGER, mark):
             reach = EXPORT_BYTES if self._buffer.startswith(b"MESSAGE=", start) else 0
+            if not reach and not self._buffer[start:mark].strip(b" \t>"):
+                reach = _USUAL_LINE_BYTES  # the name was broken off, and stands on the line before
         if not reach:
             return
         # One byte more tells whether there is more.

@@ -11,6 +11,8 @@ CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 
 _MONTHS = {name: index for index, name in enumerate(MONTH[3:-1].split("|"), 1)}
 _HUMAN = re.compile(rf"\S+ +({MONTH})\w* +(\d\d?) ({CLOCK}) (\d{{4}})")
+_NUMBERED = re.compile(rf"\S+ +(\d\d?)[月월] +(\d\d?) ({CLOCK}) (\d{{4}})")
+"""As dmesg -T writes it in Chinese, Japanese and Korean."""
 _SHORT_YEAR = re.compile(rf"(\d{{4}})? ?({MONTH}) +(\d\d?) (?:(\d{{4}}) )?({CLOCK})(?: (\d{{4}}))?")
 
 
@@ -27,6 +29,9 @@ def normal_time(text: str) -> str:
     match = _HUMAN.fullmatch(text)
     if match is not None:
         return f"{match[4]}-{_MONTHS[match[1]]:02}-{int(match[2]):02}T{match[3]}"
+    match = _NUMBERED.fullmatch(text)
+    if match is not None:
+        return f"{match[4]}-{int(match[1]):02}-{int(match[2]):02}T{match[3]}"
     match = _SHORT_YEAR.fullmatch(text)
     if match is not None and (year := match[1] or match[4] or match[6]):
         return f"{year}-{_MONTHS[match[2]]:02}-{int(match[3]):02}T{match[5]}"

@@ -14,6 +14,7 @@ from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
 from .lines import classify
 from .netconsole import Pieces
 from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, PREFIXES
+from .quoted_printable import SoftBreaks
 from .times import normal_time
 from .wrapped import Wrapped
 
@@ -29,10 +30,16 @@ _EXPORT_FIELD = re.compile(r"[ \t]*_{0,2}[A-Z][A-Z0-9_]{2,63}=")
 _CURSOR = re.compile(r"\[s=[0-9a-f]+;i=")
 """What ``journalctl -o verbose`` writes after the time, on a line before the message."""
 _SPLIT = re.compile(r"#012|\\x0a")
-_NOT_LEARNED = frozenset({"quote", "compose"})
+_BBCODE = re.compile(r"\[/?(?:B|I|U|COLOR|SIZE|FONT|CODE|QUOTE|HIGHLIGHT)(?:=[^\]]{0,40})?\]", re.I)
+"""What the software of forums leaves in a text that was copied."""
+_BARE_HOST = re.compile(
+    r"([\w.-]{1,255}) +(?=(?:\S.{0,15} invoked )?oom-killer: gfp|Out of [Mm]em)"
+)
+"""A host's name with no tag after it, as some loggers write it."""
+_NOT_LEARNED = frozenset({"quote", "compose", "dots"})
 """Pieces that come and go from line to line."""
-_PUNCTUATION = " \t{}[],"
-"""What stands alone on the lines of pretty JSON."""
+_PUNCTUATION = " \t{}[],>"
+"""What stands alone on the lines of pretty JSON, and on empty ones of quoted mail."""
 _MAX_PIECES = 10
 _MAX_HOST = 255
 _TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
@@ -61,15 +68,27 @@ class Unwrapper:
         self._sequence: tuple[str, ...] = ()
         self._export: dict[str, str] = {}
         self._pieces = Pieces()
+        self._soft_breaks = SoftBreaks()
+        self._bare_host = ""
 
     @property
     def usual(self) -> Learned | None:
         """Return the wrapping met last; None where a line may be a piece of another."""
-        return None if self._pieces.pending else self._learned
+        return None if self._pieces.pending or self._soft_breaks.on else self._learned
+
+    @property
+    def awaits_more(self) -> bool:
+        """Tell whether a line was begun that the next one goes on with."""
+        return bool(self._soft_breaks.pending)
 
     def unwrap(self, raw: str) -> Sequence[Wrapped]:
         """Return the kernel lines that one line of the file holds: mostly one."""
         line = _cleaned(raw)
+        if self._soft_breaks.concerns(line):
+            decoded = self._soft_breaks.decoded(line)
+            if decoded is None:
+                return ()
+            line = decoded
         if not line.strip(_PUNCTUATION) or line == "MESSAGE":
             return ()
         if ",ncfrag=" in line or self._pieces.pending:
@@ -180,7 +199,20 @@ class Unwrapper:
             host = host or self._export.get("host")
         if time is not None:
             time = normal_time(time)
+            if host is None:
+                host, text = self._told_bare(text)
         return Wrapped(text.rstrip(), marked, time, seconds, host, caller, False, columns)
+
+    def _told_bare(self, text: str) -> tuple[str | None, str]:
+        """Return the host that stands before a text without a tag, and the text without it."""
+        if self._bare_host and text.startswith(self._bare_host):
+            return self._bare_host, text[len(self._bare_host) :].lstrip()
+        if "oom-killer: gfp" in text or "Out of" in text:
+            found = _BARE_HOST.match(text)
+            if found is not None and classify(text.strip()) is None:
+                self._bare_host = found[1]
+                return found[1], text[found.end() :]
+        return None, text
 
     def _export_field(self, line: str) -> None:
         name, _, value = line.strip().partition("=")
@@ -224,8 +256,8 @@ def _cleaned(raw: str) -> str:
         import html
 
         line = html.unescape(line)
-    if "gfp_mask=3D" in line:
-        line = line.replace("=3D", "=")
+    if "[/" in line or "[COLOR" in line:
+        line = _BBCODE.sub("", line)
     return line
 
 

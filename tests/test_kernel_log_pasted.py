@@ -1,0 +1,183 @@
+# ruff: noqa: E501  # lines of logs, however long
+"""Logs as people paste them: mails, forums, web pages, terminals; each shape was met somewhere."""
+
+from kernel_logs import one_event, read
+from test_kernel_log_peers import HEAD, KILL, ROW, TABLE
+
+OLD = (
+    "app invoked oom-killer: gfp_mask=0x201d2, order=0, oomkilladj=0\n"
+    " [out_of_memory+389/448] out_of_memory+0x185/0x1c0\n"
+    " [<ffffffff8015bd0d>]{out_of_memory+60} <ffffffff8015cd51>{__alloc_pages+578}\n"
+    "Mem-info:\nActive:91 inactive:90 dirty:0 writeback:0 unstable:0\n"
+)
+
+
+def test_a_mail_as_it_travels_may_be_cut_anywhere():
+    log = (
+        "> wrote:=20\n"
+        "app invoked oom-killer: gfp_mask=3D0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_CO=\n"
+        "MP|__GFP_ZERO), order=3D0, oom_s=\ncore_adj=3D0\nMem-Info:\n"
+        "Free swap  =3D 8kB\nTotal swap =3D 16kB\n"
+        "Out of memory: Killed process 7 (caf=C3=A9) total-vm:65616kB, anon-rss:24kB, file-rss:1=\n"
+        "068kB\n"
+    )
+    (report,) = read(log.encode())
+    assert (report.trigger.oom_score_adj, report.trigger.gfp_mask) == (0, 0x140DCA)
+    assert (report.memory.swap_free_kib, report.memory.swap_total_kib) == (8, 16)
+    assert [(v.comm, v.rss_file_kib) for v in report.victims] == [("café", 1068)]
+
+
+def test_a_mail_that_ends_within_a_line_loses_only_that():
+    log = HEAD.replace("=", "=3D") + "Out of memory: Killed process 7 (a) total-vm:6kB, anon-rss:2="
+    (report,) = read(log.encode())
+    assert [v.pid for v in report.victims] == [7]
+
+
+def test_after_an_encoded_mail_comes_a_plain_one():
+    encoded = (HEAD + "Free swap  = 8kB\n").replace("=", "=3D")
+    plain = HEAD.replace("order=0", "order=10") + KILL.format("a=20")
+    reports = read((encoded + plain).encode())
+    assert [report.trigger.order for report in reports] == [0, 10]
+    assert reports[1].victims[0].comm == "a=20"
+
+
+def test_tags_of_a_forum_are_no_part_of_a_line():
+    log = OLD + (
+        '[COLOR="Red"]Free swap  = 0kB[/COLOR]\n'
+        "[b]Out of memory: kill process 18 (mule) score 56923 or a child[/b]\n"
+        "Killed process 18 (mule)\n"
+    )
+    (report,) = read(log.encode())
+    assert report.memory.swap_free_kib == 0
+    assert report.announcements[0].score == 56923
+    assert not report.unparsed
+    assert len(report.stack) == 2
+
+
+def test_a_host_without_a_tag_is_taken_off():
+    lines = ["oom-killer: gfp_mask=0x80d2", "Free swap  = 7kB", "Total swap = 9kB"]
+    lines += [f"Out of Memory: Killed process {pid} (bird)." for pid in (30, 31, 35)]
+    log = "".join(f"Jun 28 12:09:09 soma {line}\n" for line in lines)
+    (report,) = read(log.encode())
+    assert report.host == "soma"
+    assert report.memory.swap_free_kib == 7
+    # Up to 2.6.19 all that share the victim's memory die, a line for each.
+    assert [v.pid for v in report.victims] == [30, 31, 35]
+
+
+def test_kills_of_others_are_others_events():
+    log = "Out of Memory: Killed process 30 (bird).\nOut of Memory: Killed process 31 (fish).\n"
+    assert [report.victims[0].pid for report in read(log.encode())] == [30, 31]
+
+
+def test_a_sentence_about_the_killer_is_no_event():
+    log = "Subject: swapping and oom-killer: gfp_mask=0x201d2, order=0\n\n" + OLD
+    (report,) = read((log + "Out of memory: Killed process 104 (mc).\n").encode())
+    assert (report.line, report.trigger.comm) == (3, "app")
+
+
+def test_the_position_that_tmux_shows_is_no_part_of_a_line():
+    first, rest = HEAD.split("\n", 1)
+    (report,) = read(f"{first}{' ' * 40}[7/972]\n{rest}{KILL.format('a')}".encode())
+    assert report.trigger.comm == "app"
+
+
+def test_a_name_broken_off_before_its_line_is_found():
+    lines = (
+        ">>> ./log/syslog:May 30 07:44:38 db1 kernel: [ 2283.369927] redis-server",
+        ">>> invoked oom-killer: gfp_mask=0xd0, order=0, oom_adj=-17",
+        ">>> ./log/syslog:May 30 07:44:39 db1 kernel: [ 2284.117055] Memory cgroup out of",
+        ">>> memory: kill process 6016 (java) score 5 or a child",
+        ">>> ./log/syslog:May 30 07:44:39 db1 kernel: [ 2284.117056] Killed process 6016 (java)",
+        ">>> ./log/syslog:May 30 07:44:40 db1 kernel: [ 2285.399285] redis-server",
+        ">>> invoked oom-killer: gfp_mask=0xd0, order=0, oom_adj=-17",
+    )
+    first, second = read("\n".join(lines).encode())
+    assert (first.trigger.comm, first.uptime_seconds, first.line) == (
+        "redis-server",
+        2283.369927,
+        1,
+    )
+    assert (first.announcements[0].score, first.victims[0].pid) == (5, 6016)
+    assert (second.trigger.comm, second.uptime_seconds) == ("redis-server", 2285.399285)
+
+
+def test_an_announcement_alone_may_be_broken_too():
+    log = "a\n[ 2284.117055] Memory cgroup out of\nmemory: kill process 6016 (java) score 5 or a child\n"
+    (report,) = read(log.encode())
+    assert report.announcements[0].pid == 6016
+
+
+def test_several_broken_lines_in_a_row_are_all_joined():
+    log = HEAD + (
+        "Active_anon:9099 active_file:1523 inactive_anon0\n  inactive_file:2869 dirty:20 writeback\n"
+        ":0 unstable:0\n  free:44210 slab:639 mapped:1724 bo\nunce:0\n"
+        "Node 0 DMA free:2829440kB min:7808kB low:9728kB hi\ngh:11712kB active_anon:58kB inactive_f\n"
+        "ile:183616kB present:3813760kB pages_scanned:0 all_unreclaimable?\nno\n"
+        "Node 0 hugepages_total=0 hugepages_free=0 hugepages_surp=0\nhugepages_size=2048kB\n"
+    )
+    (report,) = read((log + KILL.format("a")).encode())
+    (zone,) = report.memory.zones
+    assert (zone.fields_kib["high"], zone.fields_kib["inactive_file"]) == (11712, 183616)
+    assert report.memory.totals_pages["bounce"] == report.memory.totals_pages["writeback"] == 0
+    assert len(report.memory.hugepages) == 1
+    assert report.memory.totals_pages["inactive_anon"] == 0  # 2.6.28 forgot its colon
+    assert report.unparsed == []
+
+
+def test_a_terminals_width_may_cut_the_tables_header_and_the_summary():
+    header, row = TABLE.rstrip("\n"), ROW.format("app").rstrip("\n")
+    summary = (
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom\n"
+        "_memcg=/test,task_m\nemcg=/test/a,task=app,pid=246,uid=0\n"
+    )
+    cut = header.index("_adj name") + 3
+    first = header.index(" rss_file")
+    log = f"{HEAD}{header[:first]}\n{header[first + 1 : cut]}\n{header[cut:]}\n{row}\n{summary}"
+    (report,) = read((log + KILL.format("app")).encode())
+    assert report.columns == tuple(header.split()[3:-1])
+    assert [task.pid for task in report.tasks] == [246]
+    assert (report.oom_memcg, report.task_memcg) == ("/test", "/test/a")
+
+
+def test_masked_digits_are_unknown():
+    hidden = HEAD.replace("0x140dca", "0x14****")
+    (report,) = read((hidden + KILL.format("a")).encode())
+    assert report.trigger.gfp_mask is None
+    assert report.trigger.gfp_flags[0] == "GFP_HIGHUSER_MOVABLE"
+
+
+def test_a_limit_of_the_host_is_no_cgroups():
+    log = HEAD + "Task in /user.slice killed as a result of limit of host\n" + KILL.format("a")
+    (report,) = read(log.encode())
+    assert report.oom_memcg is None
+    assert report.task_memcg == "/user.slice"
+
+
+def test_fences_and_separators_are_nothing_of_the_kernels():
+    log = one_event("6.12", "sysrq-3").decode().splitlines(keepends=True)
+    (plain,) = read("".join(log).encode())
+    fenced = ["```sh\n", *log[:4], "```\n", "{code:java}\n", *log[4:9], "--\n", *log[9:], "```\n"]
+    (report,) = read("".join(fenced).encode())
+    assert report.unparsed == plain.unparsed
+    assert (report.tasks, report.victims) == (plain.tasks, plain.victims)
+    assert report.gaps == ["shortened by hand: '--'"]
+
+
+def test_free_swap_below_nothing_is_of_a_swapoff():
+    (report,) = read(
+        (HEAD + "Free swap  = -2458kB\nTotal swap = 0kB\n" + KILL.format("a")).encode()
+    )
+    assert report.memory.swap_free_kib == -2458
+    assert "turned off" in report.notes[0]
+
+
+def test_call_traces_of_arm():
+    log = HEAD.replace(
+        "Mem-Info:\n",
+        "Call trace:\n(unwind_backtrace) from [<c010d824>] (show_stack+0x20/0x24)\n"
+        " show_stack+0x24/0x50 (C)\nMem-Info:\n",
+    )
+    (report,) = read((log + KILL.format("a")).encode())
+    assert len(report.stack) == 2
+    assert not report.unparsed
