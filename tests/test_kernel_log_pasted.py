@@ -4,6 +4,8 @@
 from kernel_logs import one_event, read
 from test_kernel_log_peers import HEAD, KILL, ROW, TABLE
 
+from oomlab.readers.kernel_log.snapshots import report_snapshot
+
 OLD = (
     "app invoked oom-killer: gfp_mask=0x201d2, order=0, oomkilladj=0\n"
     " [out_of_memory+389/448] out_of_memory+0x185/0x1c0\n"
@@ -180,3 +182,45 @@ def test_call_traces_of_arm():
     (report,) = read((log + KILL.format("a")).encode())
     assert len(report.stack) == 2
     assert not report.unparsed
+
+
+def test_a_notice_of_lost_messages_is_a_gap():
+    log = HEAD + "** 12 printk messages dropped **\n" + KILL.format("a")
+    (report,) = read(log.encode())
+    assert report.gaps == ["12 printk messages dropped"]
+    assert not report.unparsed
+
+
+def test_a_stamp_without_a_year():
+    log = f"[Jun 24 03:14:22] {HEAD}[Jun 24 03:14:22] {KILL.format('a')}"
+    (report,) = read(log.encode())
+    assert (report.trigger.comm, report.time) == ("app", "Jun 24 03:14:22")
+
+
+def test_registers_and_modules_in_a_backtrace_of_arm():
+    log = HEAD.replace(
+        "Mem-Info:\n",
+        "Backtrace:\n r7:600e0013 r6:c08f8ab8 r5:c08cddf0\n"
+        " attach [brcmfmac] from init_done+0x18/0x30 [brcmfmac]\nMem-Info:\n",
+    )
+    (report,) = read((log + KILL.format("a")).encode())
+    assert (len(report.stack), len(report.registers)) == (1, 1)
+    assert not report.unparsed
+
+
+COUNTS = "980 total pagecache pages\n16384 pages of RAM\n1087 reserved pages\n"
+
+
+def test_a_kernel_built_without_swap_prints_nothing_of_it():
+    head = HEAD.replace("6.12.1", "6.1.1") + COUNTS
+    table = TABLE.replace("rss_anon rss_file rss_shmem ", "")
+    row = "[    246]     0   246    16404       66   159744      0          -250 a\n"
+    (report,) = read((head + table + row + KILL.format("a")).encode())
+    machine = report_snapshot(report).machine
+    assert (machine.swap_pages, machine.totalpages) == (0, 16384 - 1087)
+    cut = head.replace(COUNTS, "...\n" + COUNTS)
+    (report,) = read((cut + table + row + KILL.format("a")).encode())
+    assert report_snapshot(report).machine.swap_pages is None
+    swap = head + "7 pages in swap cache\n"
+    (report,) = read((swap + table + row + KILL.format("a")).encode())
+    assert report_snapshot(report).machine.swap_pages is None

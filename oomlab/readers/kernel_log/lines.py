@@ -26,7 +26,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (
         "trace",
         r"(?:(?:\[<?[0-9a-f]+>?\] ?)+(?:\(<?[0-9a-f]*>?\) ?)?)?(?:\? )?\(?[\w.$<>~]+\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?(?: \[.*\])?(?: from .*)?(?: \(unreliable\)| \([A-Z]{1,4}\))?"
-        r"|[\w.]+ from(?: [\w.]+\+0x.*)?|\([\w.]+\) from .*|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
+        r"|[\w.]+(?: \[\w+\])? from(?: [\w.]+\+0x.*)?|\([\w.]+\) from .*|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
         r"|entry_SYS\w+\+0x.*|\[(?:\w+:)?[\w.]+\+\w+/\w+\](?: .*)?"
         r"|(?:(?:\[?<[0-9a-f]*>\]? ?)?\{[\w.:+-]+\} ?)+(?:<[0-9a-f]+>)?",
     ),
@@ -58,7 +58,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (
         "register",
         r"(?:[RE]IP|RSP|ESP|EFLAGS|R[A-DS][XIP]|R\d\d|E[A-DS][XIP]|[CDEFGS]S|ORIG_RAX|CR\d|Code|PC|LR|NIP|CTR|pc|lr|sp|psr|pstate|[xr]\d{1,2}) ?: .*"
-        r"|(?:[0-9a-f]{8} ?){3,8}|(?:[0-9a-f]{16} ?){2,4}|[0-9a-f]{3,4}: .*|(?:<?[0-9a-f]{2}>? ?){2,40}|(?:[0-9a-f]{8} ?){1,8}|\[ ?(?:dump_)\w+ ?\].*|Modules linked in:.*|--- interrupt: .*|NIP \[.*|LR \[.*|LR = .*",
+        r"|(?:r\d{1,2}:[0-9a-f]{8} ?)+|(?:[0-9a-f]{8} ?){3,8}|(?:[0-9a-f]{16} ?){2,4}|[0-9a-f]{3,4}: .*|(?:<?[0-9a-f]{2}>? ?){2,40}|(?:[0-9a-f]{8} ?){1,8}|\[ ?(?:dump_)\w+ ?\].*|Modules linked in:.*|--- interrupt: .*|NIP \[.*|LR \[.*|LR = .*",
     ),
     ("meminfo", r"Mem-[Ii]nfo:"),
     ("percpu", r"(?:Node \d+ )?\w+ per-cpu:(?: empty)?|(?:CPU|cpu) +\d+:? .*(?:btch|batch).*"),
@@ -148,6 +148,7 @@ LINES: tuple[tuple[str, str], ...] = (
         "sysrq",
         r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
+    ("lost", r"\*\* \d+ printk messages dropped \*\*"),
     ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (
         "elision",

@@ -43,7 +43,7 @@ _PUNCTUATION = " \t{}[],>"
 _MAX_PIECES = 10
 _MAX_HOST = 255
 _TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
-_HOSTS = ("host", "host5424")
+_HOSTS = ("host", "host5424", "node")
 _CALLERS = ("caller", "kcaller")
 
 
