@@ -294,6 +294,8 @@ def test_protected_processes_are_named_by_any_selector(run_cli: Run) -> None:
         1
     ]
     assert "Protected 566 (fluent-bit) dies in kill 2, when 892M are free." in out
+    few = run_cli("cascade", "--from", NODE, "--protect", "web", "-n", "3")[1]
+    assert "None of the protected dies." in few
     status, _, err = run_cli("cascade", "--from", NODE, "--protect", "nope")
     assert status == 2
     assert "no process, unit, container, pod or user 'nope' here" in err

@@ -455,6 +455,7 @@ def test_a_snapshot_has_no_events_and_that_is_said(run_cli: Run, saved: str) -> 
 def test_a_user_who_is_unknown_is_an_error(run_cli: Callable[..., tuple[int, str, str]]) -> None:
     status, out, err = run_cli("rank", "-u", "no_such_user")
     assert (status, out, err) == (2, "", "oomlab: no user 'no_such_user' on this machine\n")
+    assert run_cli("rank", "-u", "no_such_user", "--killer", "earlyoom") == (status, out, err)
     log = str(FIXTURES / "kernel_log" / "6.12.log.xz")
     status, _, err = run_cli("rank", "-u", "root", "--from", log, "--event", "1")
     assert (status, "holds no names of users: give --user a uid" in err) == (2, True)

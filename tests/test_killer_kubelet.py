@@ -93,6 +93,13 @@ def test_usage_equal_to_the_request_does_not_exceed_it() -> None:
     assert order(snapshot, pod(1, 100, 0), pod(2, 100, 9)) == ["ns/pod2", "ns/pod1"]
 
 
+def test_pods_equal_in_all_three_are_in_no_order() -> None:
+    snapshot = node(pod_cgroup(1, 300), pod_cgroup(2, 200), pod_cgroup(3, 400))
+    ranking = rank_kubelet(snapshot, [pod(1, 200), pod(2, 100), pod(3, 100)])
+    places = {one.name: one.places for one in ranking.candidates}
+    assert places == {"ns/pod3": (1, 1), "ns/pod1": (2, 3), "ns/pod2": (2, 3)}
+
+
 def test_inactive_file_cache_does_not_count() -> None:
     cache = 400 * MIB // PAGE
     snapshot = node(pod_cgroup(1, 500, inactive_file_pages=cache), pod_cgroup(2, 200))

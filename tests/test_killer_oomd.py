@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 import oomlab
 from oomlab.analysis.killers.oomd import pressure_percent, rank_oomd, swap_state
 from oomlab.readers.cgroupfs import _read_xattrs, read_memcgs
+from oomlab.readers.saved import parse_snapshot
 from oomlab.snapshot import Memcg, Pressure, Snapshot
+from tests.kernels.oomd import answer_of, judge
 
 Run = Callable[..., tuple[int, str, str]]
 NODE = str(Path(__file__).parent.parent / "fixtures/node.json")
@@ -58,6 +61,25 @@ def test_only_leaves_and_groups_are_candidates() -> None:
     assert spared == {"/a": "not a leaf", "/a/group/leaf": "not reached"}
     # Only descendants of the monitored one; a group above it is not asked.
     assert swap_order(snapshot, "/a/group") == ["/a/group/leaf"]
+
+
+def test_a_monitored_unit_without_cgroups_below_is_its_own_candidate() -> None:
+    """oomd_insert_cgroup_context() takes the monitored cgroup itself where it is a leaf."""
+    leaf = memcg("/a", SWAP_PAGES // 2)
+    assert swap_order(machine(leaf), "/a") == ["/a"]
+    assert swap_order(machine(leaf, memcg("/a/b", SWAP_PAGES // 3)), "/a") == ["/a/b"]
+
+
+def test_oom_score_adj_means_nothing_to_it() -> None:
+    """A cgroup whose processes the kernel would never choose dies all the same."""
+    inside = (("", "/a"),)
+    tasks = (
+        make_task(9, 5, -1000, cgroups=inside),
+        make_task(10, 900, 1000, cgroups=(("", "/b"),)),
+    )
+    snapshot = machine(memcg("/a", SWAP_PAGES // 2), memcg("/b", SWAP_PAGES // 3), tasks=tasks)
+    assert swap_order(snapshot) == ["/a", "/b"]
+    assert [score.task.pid for score in oomlab.rank(snapshot).killable] == [10]
 
 
 def test_swap_takes_the_highest_above_5_percent() -> None:
@@ -269,6 +291,39 @@ def test_cgroup_v1_has_no_such_attributes(tmp_path: Path) -> None:
     (tmp_path / "memory.limit_in_bytes").write_text("4096\n")
     (found,) = read_memcgs(tmp_path).memcgs
     assert found.oomd_preference is None
+
+
+LIVE = Path(__file__).parent.parent / "fixtures/oomd-252.json.xz"
+
+
+def recorded() -> list[tuple[str, dict[str, Any]]]:
+    return [(kind, body) for kind, body in json.loads(lzma.decompress(LIVE.read_bytes()))]
+
+
+def test_debian_s_own_program_chooses_the_same() -> None:
+    """``python -m tests.kernels.oomd`` recorded it in dry-run mode under QEMU."""
+    right, faults = judge(recorded())
+    assert faults == []
+    assert right >= 20
+    answers = [answer_of(body["lines"]) for kind, body in recorded() if kind == "oomd"]
+    assert sum(len(listed) > 2 for _, listed in answers) > 10
+    wishes = {m.oomd_preference for s in snapshots() for m in s.memcgs or ()}
+    assert {"none", "avoid", "omit"} <= wishes
+    assert any(memcg.oom_group for s in snapshots() for memcg in s.memcgs or ())
+
+
+def snapshots() -> list[Snapshot]:
+    return [parse_snapshot(body) for kind, body in recorded() if kind == "snapshot"]
+
+
+def test_the_judge_of_the_recording_sees_another_choice() -> None:
+    records = recorded()
+    for kind, body in records:
+        if kind == "snapshot":
+            for one in body["memcgs"]:
+                one["swap_usage_pages"] = 20_000 - one.get("swap_usage_pages", 0)
+    right, faults = judge(records)
+    assert len(faults) > right
 
 
 def test_the_command(run_cli: Run) -> None:

@@ -480,3 +480,15 @@ def test_a_score_as_a_function_of_oom_score_adj() -> None:
             share + 200_000,
             max(1, share - 20_000),
         ]
+
+
+def test_partners_of_a_large_group_are_found_like_those_of_a_small_one() -> None:
+    """Whoever is on the memory map of one of the dead dies too, in whatever cgroup it is."""
+    for size in (4, 40):
+        mates = [make_task(pid, 90, cgroups=(("", "/g"),), total_vm_pages=pid) for pid in
+                 range(100, 100 + size)]  # fmt: skip
+        partner = make_task(50, 90, cgroups=(("", "/h"),), total_vm_pages=101)
+        memcgs = (Memcg("/g", 2, limit_pages=900, oom_group=True), Memcg("/h", 2))
+        choice = choose(rank(replace(make_snapshot(partner, *mates), memcgs=memcgs)))
+        assert len(choice.killed) == size
+        assert choice.perhaps == (partner,)

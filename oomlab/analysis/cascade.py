@@ -54,6 +54,8 @@ class Cascade(NamedTuple):
     once (vm.panic_on_oom); it would try the same kill again and again (2.6.21 to 2.6.31)."""
     left: Ranking
     """Who is left, after the last kill."""
+    protected: frozenset[int] = frozenset()
+    """The pids that were to be protected."""
 
     @property
     def is_certain(self) -> bool:
@@ -105,4 +107,4 @@ def cascade(
         queue.remove(choice.killed)
     if end == "count" and free_pages is not None and estate.total.low_pages >= free_pages:
         end = "freed"
-    return Cascade(ranking, tuple(kills), end, queue.left())
+    return Cascade(ranking, tuple(kills), end, queue.left(), frozenset(protected))

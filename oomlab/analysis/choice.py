@@ -20,6 +20,9 @@ from ..snapshot import Task, scan_order_key
 from .living import Everyone, Kin, Living
 from .ranking import Ranking
 
+_MANY = 16
+"""Of so many that die together each one's partners are not looked for among all processes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -49,7 +52,7 @@ def choose(ranking: Ranking, *, current: int | None = None, panics: bool = True)
     """
     if panics and panics_instead(ranking):
         return Choice(chosen=None, victim=None, why=("the kernel panics (vm.panic_on_oom)",))
-    kin = _kin(ranking)
+    kin = Everyone(ranking.scope.everyone, ranking.snapshot.memcgs)
     asker = None if current is None else _find(ranking, current)
     if asker is not None and asker.killable and _kills_current(ranking):
         return _kill(ranking, asker, kin, 0, "the task that asks for memory is chosen itself")
@@ -69,14 +72,6 @@ def first_of(
         printed = _printed(ranking, score)
         return _kill(ranking, score, kin, printed, "it has the highest badness", most_perhaps)
     return Choice(chosen=None, victim=None, why=("nobody can be killed",))
-
-
-def _kin(ranking: Ranking) -> Kin:
-    """Return who lives, to be asked about one choice: found at once where many may die of it."""
-    snapshot = ranking.snapshot
-    if ranking.scope.everyone and any(memcg.oom_group for memcg in snapshot.memcgs or ()):
-        return Living(snapshot)
-    return Everyone(ranking.scope.everyone, snapshot.memcgs)
 
 
 def _find(ranking: Ranking, pid: int) -> Score | None:
@@ -158,6 +153,8 @@ def _on_their_maps(ranking: Ranking, killed: Sequence[Task], kin: Kin) -> Iterat
     """Yield who else may be on the memory map of one of the killed: each takes them along."""
     facts, init_pid = ranking.era.facts, ranking.snapshot.machine.init_pid
     seen = {task.pid for task in killed}
+    if len(killed) > _MANY and isinstance(kin, Everyone):
+        kin = Living(ranking.snapshot)
     for task in killed:
         for other in partners(facts, task, kin.alike(task), init_pid):
             if other.pid not in seen:

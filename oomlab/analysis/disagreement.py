@@ -97,7 +97,7 @@ def _by_numbers(ranking: Ranking, first: Score, chosen: Score) -> str:
     ahead = first.badness - chosen.badness
     if ahead == 0:
         return "both are equal in the table, whose order need not be the order of the search"
-    unit = "pages" if ranking.era.facts.formula in ("pages", "signed") else "points"
+    unit = "pages" if ranking.era.facts.in_pages else "points"
     return (
         f"it stands {ahead} {unit}"
         " ahead in the table, which is printed after the choice: memory moved, "

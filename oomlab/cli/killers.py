@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import InputError
 from ..snapshot import Snapshot
 from .options import Format, load_source, memcg_path, print_columns, print_json, print_table
+from .users import check_user, is_of_user
 
 if TYPE_CHECKING:
     from .rank import KillerOptions
@@ -88,11 +89,14 @@ def _print_earlyoom(asked: Asked, release: str) -> None:
         ignore=_pattern(asked.own.ignore, "--ignore"),
         sort_by_rss=asked.own.sort_by_rss,
     )
-    ranking = rank_earlyoom(_load(asked), settings, kernel=asked.kernel)
+    snapshot = _load(asked)
+    if asked.user is not None:
+        check_user(snapshot, asked.user, asked.source)
+    ranking = rank_earlyoom(snapshot, settings, kernel=asked.kernel)
     cut_later = asked.user is not None or asked.sort is not None
     rows = output.rows_of(ranking, None if cut_later else asked.limit, every=asked.every)
     if asked.user is not None:
-        rows = [r for r in rows if asked.user in (r.one.task.user, str(r.one.task.euid))]
+        rows = [row for row in rows if is_of_user(row.one.task, asked.user)]
     if asked.form is Format.json:
         print_json(output.document(ranking, _sorted(asked, rows, output.COLUMNS)))
         return

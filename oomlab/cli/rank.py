@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from ..errors import InputError
 from .early import take
 from .options import (
     Cgroup,
@@ -24,6 +23,7 @@ from .options import (
     print_table,
     report_gaps,
 )
+from .users import check_user, is_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from ..analysis.ranking import Ranking
     from ..output.rank_rows import RankRow
     from ..readers.sizes import SizeScan
-    from ..snapshot import Snapshot
 
 _DEFAULT_COUNT = 10
 
@@ -147,7 +146,7 @@ def rank(
         snapshot = load_source(source, proc, details, event, cgroups=cgroup is not None)
         ranking = rank_all(snapshot, kernel=kernel, memcg=memcg_path(snapshot, cgroup))
     if user is not None:
-        _check_user(ranking.snapshot, user, source)
+        check_user(ranking.snapshot, user, source)
     rows = _select(ranking, wanted)
     if form is Format.json:
         from ..output.documents import rank_document
@@ -203,29 +202,10 @@ def _select(ranking: Ranking, wanted: _Wanted) -> list[RankRow]:
     if not wanted.every:
         rows = [row for row in rows if row.score.killable]
     if wanted.user is not None:
-        rows = [row for row in rows if wanted.user in (row.task.user, str(row.task.euid))]
+        rows = [row for row in rows if is_of_user(row.task, wanted.user)]
     if wanted.sort is not None:
         rows = sort_rows(rows, COLUMNS, wanted.sort)
     return rows[: wanted.limit]
-
-
-def _check_user(snapshot: Snapshot, user: str, source: str | None) -> None:
-    """Refuse a name that no user has, or that can't be told.
-
-    Of a snapshot it is not known who else has an account there: nobody is no mistake.
-    """
-    if user.isdecimal() or any(user == task.user for task in snapshot.tasks):
-        return
-    if source is not None:
-        if snapshot.tasks and all(task.user is None for task in snapshot.tasks):
-            raise InputError(f"{source} holds no names of users: give --user a uid")
-        return
-    from pwd import getpwnam
-
-    try:
-        getpwnam(user)
-    except KeyError:
-        raise InputError(f"no user {user!r} on this machine") from None
 
 
 def _limit(count: int | None, every: bool, form: Format) -> int | None:

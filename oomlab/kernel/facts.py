@@ -101,6 +101,11 @@ class Facts(NamedTuple):
     """Within one cgroup the walk starts with the process that joined last."""
     node_pages: Literal["none", "spanned", "present"]
 
+    @property
+    def in_pages(self) -> bool:
+        """Whether badness counts pages: from 3.5 on, thousandths or points before."""
+        return self.formula in ("pages", "signed")
+
 
 BASE = Facts(
     family="legacy",

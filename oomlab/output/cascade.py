@@ -90,7 +90,7 @@ def _no_kill(cascade: Cascade) -> str:
 def _protected(cascade: Cascade) -> list[str]:
     first = cascade.first_protected
     if first is None:
-        return []
+        return ["None of the protected dies."] if cascade.protected and cascade.kills else []
     names = ", ".join(map(named, first.protected[:3]))
     before = _freed_text(cascade, cascade.kills[first.number - 2].total) if first.number > 1 else ""
     after = f", when {before} are free" if before else ""
@@ -182,7 +182,7 @@ def _shown_badness(row: KillRow) -> str:
     chosen = row.kill.choice.chosen
     if chosen is None or chosen.badness is None:
         return "?"
-    if row.cascade.ranking.era.facts.formula not in ("pages", "signed"):
+    if not row.cascade.ranking.era.facts.in_pages:
         return str(chosen.badness)
     return _size(row.cascade, chosen.badness)
 

@@ -127,7 +127,7 @@ def _score(event: Event) -> list[str]:
 def badness(event: Event) -> str | None:
     """Return the summands of the chosen process's badness, None where they are not known."""
     ranking, told = event.ranking, event.verdict
-    if ranking is None or ranking.era.facts.formula not in ("pages", "signed"):
+    if ranking is None or not ranking.era.facts.in_pages:
         return None
     score = next((one for one in ranking if one.task.pid == told.pid), None)
     if score is None or score.badness is None or score.low != score.high:

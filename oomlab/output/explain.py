@@ -61,7 +61,7 @@ def _badness_size(one: Explanation) -> str:
     score = one.score
     if score.badness is None:
         return "unknown"
-    if one.ranking.era.facts.formula in ("pages", "signed"):
+    if one.ranking.era.facts.in_pages:
         about = "~" if score.low != score.high else ""
         return f"{human(score.badness * one.page_size)}{about} (oom_score {score.oom_score})"
     return f"{score.badness} (oom_score {score.oom_score})"
@@ -81,7 +81,7 @@ def _badness(one: Explanation, screen: Screen) -> str:
         why = "its memory is unknown" if one.task.rss_pages is None else "these rules don't add up"
         return render_lines(screen, f"No shares of badness: {why}.") if one.score.killable else ""
     formula = one.ranking.era.facts.formula
-    in_pages = formula in ("pages", "signed")
+    in_pages = one.ranking.era.facts.in_pages
     most = max((abs(share.pages) for share in one.shares), default=0)
     columns: list[Column[Share]] = [
         Column(name="share", header="SHARE", help="", value=lambda s: s.name, left=True),

@@ -32,7 +32,7 @@ class RankRow(NamedTuple):
 
     def in_pages(self) -> bool:
         """Tell whether badness is in pages; before 3.5 it is in thousandths."""
-        return self.ranking.era.facts.formula in ("pages", "signed")
+        return self.ranking.era.facts.in_pages
 
 
 def ranking_rows(

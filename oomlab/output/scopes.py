@@ -12,7 +12,7 @@ from ..snapshot import UNLIMITED_PAGES, Snapshot
 from ..units import human
 from .documents import gap_entries
 from .ranking import named
-from .scope_columns import ScopeRow, victim_text
+from .scope_rows import ScopeRow, victim_text
 from .tables import Column, Table
 
 SCHEMA = "oomlab.scopes/1"

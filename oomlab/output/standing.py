@@ -11,7 +11,7 @@ from ..snapshot import Snapshot, Task
 from .documents import gap_entries
 from .rank_rows import RankRow, ranking_rows, shown_badness, shown_needs, shown_place
 from .ranking import named
-from .scope_columns import ScopeRow, victim_text
+from .scope_rows import ScopeRow, victim_text
 from .tables import Column, Table, shown_size
 
 SCHEMA = "oomlab.standing/1"

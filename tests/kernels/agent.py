@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from filling import Filler
+from oomd_guest import ask_oomd
 
 from oomlab.analysis.ranking import rank
 from oomlab.analysis.scopes import find_scopes
@@ -105,6 +106,11 @@ class Stage:
             self._protect(scene, pids)
         for event in scene["events"]:
             self._run(scene, event, pids)
+        if "oomd" in scene:
+            self._take_snapshot()
+            lines = ask_oomd(scene["oomd"])
+            record = {"scene": scene["number"], "monitored": scene["oomd"], "lines": lines}
+            self.records.write("oomd", json.dumps(record).encode())
         if self.filler is not None:
             self.filler.end()
         self._clear(scene)
@@ -114,6 +120,8 @@ class Stage:
         directory.mkdir()
         for name, value in group["files"][f"v{self.version}"]:
             (directory / name).write_text(value)
+        for name in group.get("xattrs", ()):
+            os.setxattr(directory, name, b"1")
 
     def _start(self, people: list[str]) -> list[int]:
         lines = "".join(line + "\n" for line in people)

@@ -16,6 +16,7 @@ from .fetch import cache_directory
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures/kernel-lab"
 
 LEAST_STEPS = 5
+OOMD_SCENES = 30
 
 Record = tuple[str, dict[str, Any]]
 
@@ -24,13 +25,36 @@ def main() -> int:
     """Write one fixture for each boot in the cache."""
     FIXTURES.mkdir(parents=True, exist_ok=True)
     for directory in sorted((cache_directory() / "boots").iterdir()):
+        if directory.name == "oomd":
+            records = json.loads((directory / "records.json").read_text())
+            _write(FIXTURES.parent / "oomd-252.json.xz", oomd_excerpt(records))
+            continue
         plan = json.loads((directory / "plan.json").read_text())
         records = json.loads((directory / "records.json").read_text())
         cut = excerpt(plan, [(kind, body) for kind, body in records])
-        data = lzma.compress(json.dumps(cut, separators=(",", ":")).encode(), preset=9)
-        (FIXTURES / f"{directory.name}.json.xz").write_bytes(data)
-        print(f"{directory.name}: {len(data)} bytes")
+        _write(FIXTURES / f"{directory.name}.json.xz", cut)
     return 0
+
+
+def _write(path: Path, body: Any) -> None:
+    data = lzma.compress(json.dumps(body, separators=(",", ":")).encode(), preset=9)
+    path.write_bytes(data)
+    print(f"{path.name}: {len(data)} bytes")
+
+
+def oomd_excerpt(records: list[Record]) -> list[Record]:
+    """Return what systemd-oomd said at its first look in each of the first scenes."""
+    kept: list[Record] = []
+    for kind, body in records[: 2 * OOMD_SCENES]:
+        if kind == "oomd":
+            starts = [n for n, line in enumerate(body["lines"]) if line.startswith("Memory used")]
+            first, last = (*starts, 0, 0)[0], (*starts[1:], len(body["lines"]))[0]
+            body = body | {"lines": body["lines"][first:last]}
+        else:
+            tasks = [task for task in body["tasks"] if not task.get("kernel_thread")]
+            body = body | {"tasks": tasks}
+        kept.append((kind, body))
+    return kept
 
 
 def excerpt(plan: dict[str, Any], records: list[Record]) -> dict[str, Any]:

@@ -99,6 +99,29 @@ def fetch_modules(kernel: Kernel) -> Path:
     return home
 
 
+def fetch_programs(*packages: str) -> Path:
+    """Return a directory with the daemons and libraries of packages, of this machine's own suite.
+
+    It has them in bin and lib. They run with this machine's other libraries.
+    """
+    target = cache_directory() / "programs" / "-".join(packages)
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        subprocess.run(["apt-get", "-q", "download", *packages], check=True, cwd=work)
+        for package in work.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, work], check=True)
+        made = work / "made"
+        for kind, pattern in (("bin", "lib/systemd/systemd-*"), ("lib", "usr/lib/*/systemd/*.so")):
+            (made / kind).mkdir(parents=True)
+            for path in work.glob(pattern):
+                shutil.copy(path, made / kind)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, target)
+    return target
+
+
 def _newness(name: str) -> tuple[list[int], bool]:
     return _numbers(name), name.startswith("linux-binary")
 

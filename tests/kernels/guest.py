@@ -41,10 +41,13 @@ class Boot(NamedTuple):
     """Whether a crash was the OOM killer's own panic: nobody was left to kill."""
 
 
-def boot(kernel: Path, plan: dict[str, Any], mode: str, keep: Path) -> Boot:
+def boot(
+    kernel: Path, plan: dict[str, Any], mode: str, keep: Path, programs: Path | None = None
+) -> Boot:
     """Boot and play the plan; after a crash boot again and go on with the next scene.
 
     ``mode`` is v1 or v2, the cgroups' version; the consoles' logs are left in ``keep``.
+    ``programs`` has further ones in bin and libraries of theirs in lib.
     """
     keep.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -55,7 +58,7 @@ def boot(kernel: Path, plan: dict[str, Any], mode: str, keep: Path) -> Boot:
         console = keep / f"console-{len(consoles)}.log"
         with tempfile.TemporaryDirectory(prefix="oomlab-lab-") as name:
             work = Path(name)
-            initramfs = image.build(work, json.dumps(plan | {"scenes": scenes}))
+            initramfs = image.build(work, json.dumps(plan | {"scenes": scenes}), programs)
             _run(kernel, initramfs, mode, work, console)
             records += parse_records((work / "records").read_bytes())
         consoles.append(console.read_text(errors="replace"))
@@ -111,7 +114,7 @@ def _run_by(
     console.unlink(missing_ok=True)
     words = (
         "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off log_buf_len=1M "
-        f"swapaccount=1 lab={mode}"
+        f"swapaccount=1 psi=1 lab={mode}"
     )
     command = f"""qemu-system-x86_64 -accel {accelerator} -cpu Nehalem
         -smp 2,sockets=2 -m {MEMORY_MIB}

@@ -6,6 +6,7 @@ modules that the agent imports, found by importing it here.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ for module in list(sys.modules.values()):
 """
 
 
-def build(directory: Path, plan: str) -> Path:
+def build(directory: Path, plan: str, programs: Path | None = None) -> Path:
     """Write the initramfs with a plan inside into ``directory`` and return its path."""
     root = directory / "root"
     for name in ("bin", "dev", "proc", "sys", "ram", "python", "tmp"):
@@ -42,7 +43,9 @@ def build(directory: Path, plan: str) -> Path:
     for name in ("crowd", "filler"):
         compile_program(name, root / "bin" / name)
     _copy_python(root)
-    for name in ("agent.py", "filling.py"):
+    if programs is not None:
+        _copy_programs(programs, root)
+    for name in ("agent.py", "filling.py", "oomd_guest.py"):
         shutil.copy(HERE / name, root / name)
     (root / "plan.json").write_text(plan)
     return pack(root, directory / "initramfs")
@@ -77,6 +80,15 @@ def _copy_python(root: Path) -> None:
         shutil.copy(shared, target)
 
 
+def _copy_programs(programs: Path, root: Path) -> None:
+    """Copy programs that were not built here, with all libraries that they load."""
+    (root / "lib/oomd").mkdir(parents=True, exist_ok=True)
+    for program in (programs / "bin").iterdir():
+        shutil.copy(program, root / "bin")
+        for shared in _shared_libraries(program, programs / "lib"):
+            shutil.copy(shared, root / "lib/oomd")
+
+
 def _modules() -> list[Path]:
     code = _LIST_MODULES.format(here=str(HERE), parent=str(_PACKAGE.parent))
     command = [str(Path(sys.executable).resolve()), "-I", "-B", "-c", code]
@@ -84,11 +96,14 @@ def _modules() -> list[Path]:
     return [Path(line) for line in listed.splitlines()]
 
 
-def _shared_libraries(path: Path) -> list[Path]:
+def _shared_libraries(path: Path, beside: Path | None = None) -> list[Path]:
     """Return what the dynamic loader would load for a binary or an extension module."""
     if path.suffix == ".py":
         return []
-    listed = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+    more = {} if beside is None else {"LD_LIBRARY_PATH": str(beside)}
+    listed = subprocess.run(
+        ["ldd", path], capture_output=True, text=True, env={**os.environ, **more}
+    ).stdout
     return [Path(found) for found in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
 
 
