@@ -117,7 +117,7 @@ LINES: tuple[tuple[str, str], ...] = (
         r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<fields>(?: ?\w+:\d+KB)*)(?P<rest>(?: \w+(?::\d*K?)?)?)",
     ),
     ("state", r"Tasks state \(memory values in pages\):"),
-    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_ ]+?) name"),
+    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_][\w() ]*?) name"),
     (
         "summary",
         r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,-]*))?"
@@ -208,7 +208,7 @@ _BROKEN_SIZE = re.compile(r"(\*\d+) (\d+kB)")
 
 def mended(text: str) -> str:
     """Return ``text`` without the blanks that a terminal or a mailer put into numbers."""
-    text = _TERMINAL_POSITION.sub("", text)
+    text = _TERMINAL_POSITION.sub("", text).removesuffix("**")
     return _BROKEN_SIZE.sub(r"\1\2", _STRAY_BLANKS.sub("", text))
 
 
