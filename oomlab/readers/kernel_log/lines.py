@@ -148,11 +148,12 @@ LINES: tuple[tuple[str, str], ...] = (
         "sysrq",
         r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
+    ("grepped", r"--"),
     ("lost", r"\*\* \d+ printk messages dropped \*\*"),
     ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (
         "elision",
-        r"(?:\.{2,}|…|--|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
+        r"(?:\.{2,}|…|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
     ),
 )
 """Kind and pattern of each line; ``rest`` is what a cut or wrapped line leaves over."""
