@@ -224,3 +224,38 @@ def test_a_kernel_built_without_swap_prints_nothing_of_it():
     swap = head + "7 pages in swap cache\n"
     (report,) = read((swap + table + row + KILL.format("a")).encode())
     assert report_snapshot(report).machine.swap_pages is None
+
+
+def test_a_line_in_bold_is_the_same_line():
+    log = one_event("3.10", "memcg-other").decode().splitlines()
+    (plain,) = read("\n".join(log).encode())
+    bold = [f"**{line}**" if "Kill process" in line else line for line in log]
+    (report,) = read("\n".join(bold).encode())
+    assert report.announcements == plain.announcements
+    assert (report.unparsed, report.victims) == (plain.unparsed, plain.victims)
+
+
+def test_columns_of_a_kernels_own_are_passed_over():
+    table = TABLE.replace("rss_anon rss_file rss_shmem ", "(01)nrss ")
+    row = "[    246]     0   246    16404       66       44   159744      303          -250 a\n"
+    (report,) = read((HEAD + table + row + KILL.format("a")).encode())
+    (task,) = report.tasks
+    assert (task.rss_pages, task.pagetable_bytes, task.swap_pages) == (66, 159744, 303)
+
+
+def test_a_line_may_be_broken_at_a_blank_here_and_within_a_word_there():
+    log = (
+        "> [ 1171.7955] Out of memory: Killed process 1669 (xdg-desktop-por) total-\nvm:\n"
+        "> 105068kB, anon-rss:9792kB, file-rss:10972kB, shmem-rss:0kB, UID:1000\npgtables:\n"
+        "> 136kB oom_score_adj:200\n"
+    )
+    (report,) = read(log.encode())
+    (victim,) = report.victims
+    assert (victim.total_vm_kib, victim.uid, victim.pagetable_kib) == (105068, 1000, 136)
+    assert victim.oom_score_adj == 200
+
+
+def test_a_mails_signature_is_no_gap():
+    log = HEAD + KILL.format("a") + "\n-- \nAn Author\n"
+    (report,) = read(log.encode())
+    assert not report.gaps

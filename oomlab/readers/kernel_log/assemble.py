@@ -223,7 +223,7 @@ class Assembler:
             stream = next((s for (h, *_), s in self._streams.items() if h == wrapped.host), None)
         if stream is None:
             opens = line is not None and self._opens(line)
-            if not opens and not (line is None and "oom-kill" in wrapped.text):
+            if not opens and not (line is None and _may_open(wrapped)):
                 return None
             if len(self._streams) >= MAX_STREAMS:
                 self._end(max(self._streams, key=lambda one: self._streams[one].quiet))
@@ -349,6 +349,11 @@ class Assembler:
         stream.tail.clear()
         read_headless(report)
         self._done.append(report)
+
+
+def _may_open(wrapped: Wrapped) -> bool:
+    """Tell whether an event may begin with a line that is not whole."""
+    return "oom-kill" in wrapped.text or (wrapped.marked and looks_important(wrapped.text))
 
 
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:

@@ -117,7 +117,7 @@ LINES: tuple[tuple[str, str], ...] = (
         r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<fields>(?: ?\w+:\d+KB)*)(?P<rest>(?: \w+(?::\d*K?)?)?)",
     ),
     ("state", r"Tasks state \(memory values in pages\):"),
-    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_ ]+?) name"),
+    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_][\w() ]*?) name"),
     (
         "summary",
         r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,-]*))?"
@@ -148,11 +148,12 @@ LINES: tuple[tuple[str, str], ...] = (
         "sysrq",
         r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
+    ("grepped", r"--"),
     ("lost", r"\*\* \d+ printk messages dropped \*\*"),
     ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (
         "elision",
-        r"(?:\.{2,}|…|--|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
+        r"(?:\.{2,}|…|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
     ),
 )
 """Kind and pattern of each line; ``rest`` is what a cut or wrapped line leaves over."""
@@ -208,7 +209,7 @@ _BROKEN_SIZE = re.compile(r"(\*\d+) (\d+kB)")
 
 def mended(text: str) -> str:
     """Return ``text`` without the blanks that a terminal or a mailer put into numbers."""
-    text = _TERMINAL_POSITION.sub("", text)
+    text = _TERMINAL_POSITION.sub("", text).removesuffix("**")
     return _BROKEN_SIZE.sub(r"\1\2", _STRAY_BLANKS.sub("", text))
 
 

@@ -16,6 +16,7 @@ _TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:"
 PREFIXES: tuple[tuple[str, str], ...] = (
     # What a line begins with before its logger's own words: mail, containers, editors, servers.
     ("quote", r"(?:>[ ]?)+(?=.)"),
+    ("bold", r"\*\*(?=[A-Z][a-z]{2} |\[ *\d|\d{4}-)"),
     ("dropped", r"\*\* \d+ printk messages dropped \*\* (?= *\[)"),
     (
         "talos",

@@ -31,6 +31,7 @@ HANDLERS: Handlers = {
     **TABLE,
     **KILL,
     "elision": _elision,
+    "grepped": _elision,
     "lost": _lost,
 }
 

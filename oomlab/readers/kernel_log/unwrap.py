@@ -36,7 +36,7 @@ _BARE_HOST = re.compile(
     r"([\w.-]{1,255}) +(?=(?:\S.{0,15} invoked )?oom-killer: gfp|Out of [Mm]em)"
 )
 """A host's name with no tag after it, as some loggers write it."""
-_NOT_LEARNED = frozenset({"quote", "compose", "dots"})
+_NOT_LEARNED = frozenset({"quote", "compose", "dots", "bold"})
 """Pieces that come and go from line to line."""
 _PUNCTUATION = " \t{}[],>"
 """What stands alone on the lines of pretty JSON, and on empty ones of quoted mail."""
