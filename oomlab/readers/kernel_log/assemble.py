@@ -29,6 +29,8 @@ QUIET_LINES = 400
 QUIET_AFTER_KILL = 100
 """And so many once somebody has been killed: more deaths and oom_reaper's word come soon."""
 MAX_HELD = 24
+_MOST_IN_VAIN = 4
+"""Broken lines come in a row; where so many could not be joined, it is another text."""
 MAX_LINES = 1 << 15
 """Lines other than rows that an event may have: the largest machines print half as many."""
 MAX_STREAMS = 64
@@ -289,11 +291,12 @@ class Assembler:
         if held is None:
             return
         texts, columns, whole = held.texts, held.wrapped.columns, held.whole
-        line = held.line
+        line, in_vain = held.line, 0
         while texts:
             used = 1
-            if len(texts) > 1:
+            if len(texts) > 1 and in_vain < _MOST_IN_VAIN:
                 line, used = join(texts, line, stream.report, columns)
+                in_vain += used == 1
             if used == 1 and not whole:
                 line = read_whole(texts[0], stream.report) or line
             if line is None:
