@@ -207,6 +207,16 @@ FORMS = {
         )
     ),
     "quoted-printable": lambda log: quopri.encodestring(log),
+    "journal short, French": from_lines(
+        lambda s, m, t: f"avril {m.day:2} {m:%H:%M:%S} db1 kernel: {t}"
+    ),
+    "journal short, Chinese": from_lines(
+        lambda s, m, t: f"{m.month}月 {m.day:2} {m:%H:%M:%S} db1 kernel: {t}"
+    ),
+    "lines of a terminal in one": lambda log: b"".join(
+        line.ljust(90) + b"  " + b"\n" * (number % 3 == 0)
+        for number, line in enumerate(log.splitlines())
+    ),
     "talos": from_lines(
         lambda s, m, t: f" kern: warning: [{m:%Y-%m-%dT%H:%M:%S.%f}542Z]: {t}{' ' * 99}"
     ),
