@@ -259,3 +259,18 @@ def test_a_mails_signature_is_no_gap():
     log = HEAD + KILL.format("a") + "\n-- \nAn Author\n"
     (report,) = read(log.encode())
     assert not report.gaps
+
+
+def test_a_piece_without_trigger_and_kill_is_found_in_a_small_log():
+    log = "words\n" + TABLE + ROW.format("a") + "Out of memory and no killable processes...\n"
+    (report,) = read(log.encode())
+    assert ([task.pid for task in report.tasks], report.no_killable, report.line) == (
+        [246],
+        True,
+        2,
+    )
+
+
+def test_memory_shown_by_hand_is_no_event():
+    log = "sysrq: Show Memory\nMem-Info:\nactive_anon:9 inactive_anon:0 isolated_anon:0\n" + COUNTS
+    assert not read(log.encode())
