@@ -137,6 +137,8 @@ class OomReport:
     tasks_state_line: bool = False
     header_is_lost: bool = False
     """The table has no header; its columns are told by their widths. Rows may be lost too."""
+    is_reversed: bool = False
+    """The log has its newest lines first: the rows stood before their header."""
     headless_rows: list[str] = field(default_factory=list)
     """Rows met before any header, until the event has ended: then they are read or unparsed."""
     tasks: list[TaskRow] = field(default_factory=list)
@@ -190,7 +192,9 @@ class OomReport:
     def complete(self) -> bool:
         """Tell whether task table, kill line and a memory or memcg block are all there."""
         state = self.memory is not None or self.memcg is not None
-        return bool(self.tasks and self.victims and state) and not self.header_is_lost
+        return bool(self.tasks and self.victims and state) and not (
+            self.header_is_lost or self.is_reversed
+        )
 
 
 def parse_list(text: str) -> set[int]:

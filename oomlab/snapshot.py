@@ -122,6 +122,8 @@ class Machine(NamedTuple):
     """SwapFree."""
     anon_pages: int | None = None
     """AnonPages: anonymous memory in RAM, which only ends with its processes."""
+    shmem_pages: int | None = None
+    """Shmem: tmpfs and shared memory."""
     swapped_out_pages: int | None = None
     """Pages ever swapped out since boot (vmstat): 0 proves every swap counter to be 0."""
     oom_kills: int | None = None

@@ -217,3 +217,17 @@ def test_a_path_of_a_megabyte_does_not_hang():
         begun = time.process_time()
         text_of(event_of(long.encode()), 80)
         assert time.process_time() - begun < 10  # a hang, not a speed: usually 0.15 s
+
+
+def test_tasks_that_can_not_be_ranked_are_listed_by_what_they_hold():
+    log = one_event("6.12", "global-self").decode()
+    table = "".join(line for line in log.splitlines(True) if "] [" in line or "Killed" in line)
+    event = event_of(table.encode())
+    assert event.ranking is None
+    text = event_text(event, Screen(columns=80), 3)
+    listed = text.partition("Tasks by what they hold, unranked:\n")[2].splitlines()
+    largest = max(event.report.tasks, key=lambda row: row.rss_pages)
+    assert listed[0].split() == ["PID", "USER", "ADJ", "RSS", "SWAP", "PGTBL", "NAME"]
+    assert listed[1].split()[0] == str(largest.pid)
+    assert listed[4] == f"and {len(event.report.tasks) - 3} more (-n {len(event.report.tasks)})."
+    assert "unranked" not in event_text(event, Screen(columns=80), 0)

@@ -29,6 +29,15 @@ COMMANDS = {
 SLOWER = {"explain --interval": ["explain", "{pid}", "--interval", "0.3"]}
 
 
+_MEASURED = """
+import sys
+from oomlab.cli.app import main
+status = main(sys.argv[1:])
+sys.stdout.flush()
+sys.stderr.write(next(line for line in open('/proc/self/status') if line.startswith('VmHWM:')))
+sys.exit(status)
+"""
+"""ru_maxrss would do, but counts what the process had been before it became this program."""
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -43,18 +52,19 @@ def run(command: str, pid: int, *more: str) -> Outcome:
     words = [word.format(pid=pid) for word in (COMMANDS | SLOWER)[command]]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "oomlab", *words, *more],
-            stdout=out, stderr=err,
-        )  # fmt: skip
+            [sys.executable, "-c", _MEASURED, *words, *more], stdout=out, stderr=err
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         texts = out.read(), err.read()
+    told, _, peak = texts[1].rpartition("VmHWM:")
+    peak_kib = int(peak.split()[0])
     assert usage.ru_utime + usage.ru_stime < MOST_CPU_SECONDS
-    assert usage.ru_maxrss < MOST_MEMORY_KIB
-    assert "Traceback" not in texts[1]
-    return Outcome(process.returncode, *texts)
+    assert peak_kib < MOST_MEMORY_KIB
+    assert "Traceback" not in told
+    return Outcome(process.returncode, texts[0], told)
 
 
 @contextmanager

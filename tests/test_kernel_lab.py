@@ -156,6 +156,34 @@ def test_a_recorded_boot_agrees(path: Path) -> None:
     assert set(tally.orders) == {"as foretold"}
 
 
+@pytest.mark.parametrize("path", BOOTS, ids=lambda path: path.name.removesuffix(".json.xz"))
+def test_what_was_said_of_filled_cgroups_came_true(path: Path) -> None:
+    """Whose limit, who dies one after the other, what that gives back, and a promise kept."""
+    recorded = json.loads(lzma.decompress(path.read_bytes()))
+    tally = judge_boot(recorded["plan"], recorded["records"])
+    assert {"cascade", "shield"} <= {scene["kind"] for scene in recorded["plan"]["scenes"]}
+    assert tally.cascades["scenes"] == tally.cascades["scenes as said"] == 2
+    assert tally.cascades["scenes of 3 or more kills in a row"] >= 1
+    assert set(tally.promises) <= {"kept", "impossible", "on one memory map, of which it warned"}
+    assert tally.promises.total() >= 1
+
+
+@pytest.mark.parametrize(
+    ("what", "says"), [("limits", "said to run out first"), ("settings", "said [")]
+)
+def test_the_judge_of_filled_cgroups_sees_what_is_wrong(what: str, says: str) -> None:
+    (path,) = (path for path in BOOTS if path.name.startswith("7.2"))
+    recorded = json.loads(lzma.decompress(path.read_bytes()))
+    snapshots = [body for kind, body in recorded["records"] if kind == "snapshot"]
+    for body in snapshots:
+        for memcg in body["memcgs"] if what == "limits" else ():
+            memcg["limit_pages"] = 1 << 40  # so no cgroup is said to run out first
+        for task in body["tasks"] if what == "settings" else ():
+            task["oom_score_adj"] = -task.get("oom_score_adj", 0)
+    faults = judge_boot(recorded["plan"], recorded["records"]).faults
+    assert any(says in fault for fault in faults)
+
+
 @pytest.mark.parametrize("path", BOOTS[:1], ids=lambda path: path.name.removesuffix(".json.xz"))
 def test_the_judge_sees_what_is_wrong(path: Path) -> None:
     recorded = json.loads(lzma.decompress(path.read_bytes()))
@@ -164,7 +192,7 @@ def test_the_judge_sees_what_is_wrong(path: Path) -> None:
     for kind, body in spared["records"]:
         if kind == "event":
             body["gone"] = body["gone"][1:]
-        else:
+        elif kind == "snapshot":
             for task in body["tasks"]:
                 task["kernel_oom_score"] = task.get("kernel_oom_score", 0) + 1
     tally = judge_boot(spared["plan"], spared["records"])
@@ -191,3 +219,18 @@ def test_a_promise_is_broken_by_an_early_death() -> None:
     assert broken.outcome == "broken"
     assert "protected [1] died before [8]" in broken.faults[0]
     assert promise(refused=["no"]).faults == ["scene 3: refused: no"]
+
+
+@pytest.mark.parametrize(("cautions", "faults"), [(["1 (a) and 7 (b) look alike: x"], 0), ([], 1)])
+def test_a_promise_of_two_on_one_memory_map_must_have_warned(
+    cautions: list[str], faults: int
+) -> None:
+    body = {"scene": 3, "protected": [1], "sacrificed": [7], "changes": [], "impossible": [],
+            "refused": [], "cautions": cautions}  # fmt: skip
+    made = Promise(body)
+    made.note_one_map({1, 9})
+    assert made.outcome == "kept"
+    made.note_one_map({1, 7})
+    made.see([1, 7])
+    assert made.outcome == "on one memory map, of which it warned"
+    assert len(made.faults) == faults

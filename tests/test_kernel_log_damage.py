@@ -109,6 +109,8 @@ FLOODS = [
     b"slab_%d             12KB         24KB\n",
     b"nothing that anybody knows %d\n",
     b"/some/path/%d\n",
+    b"[%d] 1 " + b"x" * 9000 + b"\n",
+    b"[%d] 1 2 3 no table's row\n",
 ]
 
 
@@ -139,3 +141,13 @@ def test_a_time_of_any_number_of_digits_is_no_time():
     text = "init invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0"
     lines = [f"4,1,5,-;{text}", f"4,2,{'9' * 400},-;Mem-Info:", f"4,{'9' * 400},7,-;Mem-Info:"]
     assert [report.line for report in read("\n".join(lines).encode())] == [1]
+
+
+def test_a_large_table_without_header_is_read_within_a_second():
+    row = b"[%7d]     0 %5d     6457     6142    90112        0             0 sh\n"
+    rows = b"".join(row % (n, n) for n in range(10_000, 40_000))
+    log = LOG.splitlines(keepends=True)[0] + rows + b"Killed process 10007 (sh) total-vm:1kB\n"
+    begun = time.process_time()
+    (report,) = read(log)
+    assert time.process_time() - begun < 1
+    assert len(report.tasks) == 30_000

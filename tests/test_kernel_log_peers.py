@@ -1,6 +1,7 @@
 # ruff: noqa: E501  # lines of logs, however long
 """Where other tools go wrong: each of their known faults is a case here."""
 
+import json
 import re
 
 import pytest
@@ -296,3 +297,57 @@ def test_four_values_that_4_8_to_4_10_give_to_the_wrong_names():
         log = f"{HEAD.splitlines()[0]}\n{head.format(release)}{node}"
         (report,) = read(log.encode())
         assert tuple(report.memory.nodes_kib[0][name] for name in names) == wanted
+
+
+OF_A_POD = (
+    "Memory cgroup out of memory: Killed process 4242 (chrome) total-vm:4kB, anon-rss:4kB, "
+    "file-rss:0kB, shmem-rss:0kB, UID:1000 pgtables:4kB oom_score_adj:979"
+)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        json.dumps({"kind": "Event", "reason": "OOMKilling", "message": OF_A_POD}),
+        json.dumps({"items": [{"reason": "OOMKilling", "message": OF_A_POD}]}, indent=2),
+        json.dumps({"jsonPayload": {"MESSAGE": OF_A_POD}, "logName": "x"}),
+        f"  Warning  OOMKilling  2m55s  kernel-monitor, gke-x  {OF_A_POD}",
+        f"5m          Warning   OOMKilling   node/foo    {OF_A_POD}",
+    ],
+)
+def test_events_of_a_cluster_tell_who_was_killed(log):
+    (report,) = read(f"{log}\n".encode())
+    (victim,) = report.victims
+    assert (victim.pid, victim.comm, victim.uid) == (4242, "chrome", 1000)
+    assert (report.constraint, victim.oom_score_adj) == ("CONSTRAINT_MEMCG", 979)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "x: page allocation failure: order:4, mode:0xc0d0",
+        "sysrq: Show Memory",
+        "VM: killing process mysqld",
+        "__alloc_pages: 0-order allocation failed (gfp=0x1d2/0)",
+    ],
+)
+def test_what_prints_memory_but_kills_nobody_is_no_event(first):
+    lines = one_event("6.12", "global-self").decode().splitlines()
+    memory_info = [line for line in lines if "kill" not in line.lower()][1:]
+    assert read("\n".join([first, *memory_info]).encode()) == []
+
+
+def test_a_first_line_that_begins_in_the_middle_of_another():
+    log = one_event("6.12", "global-self").decode()
+    (whole,) = read(log.encode())
+    (report,) = read(log.replace("] grower invoked", "] DMA per-cpu:grower invoked", 1).encode())
+    assert report.trigger == whole.trigger
+    (old,) = read(b"DMA per-cpu:oom-killer: gfp_mask=0x1d2\nOut of Memory: Killed process 5 (x).\n")
+    assert old.trigger.gfp_mask == 0x1D2
+
+
+def test_a_colon_that_2_6_28_forgot():
+    log = HEAD + "Active_anon:63 active_file:7 inactive_anon18042\n inactive_file:5 unevictable:3\n"
+    (report,) = read(log.encode())
+    assert report.memory.totals_pages["inactive_anon"] == 18042
+    assert report.unparsed == []

@@ -199,6 +199,8 @@ FORMS = {
     "ci tab": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S}+01:00\t{uptime(s)}[   T98] {t}"),
     "compose": from_lines(lambda s, m, t: f"node-1  | {uptime(s)} {t}"),
     "crlf": from_lines(lambda s, m, t: f"{uptime(s)} {t}\r"),
+    "forum": from_lines(lambda s, m, t: f"[COLOR=Red][B]{uptime(s)} {t}[/B][/COLOR]"),
+    "logwatch": from_lines(lambda s, m, t: f"    1 Time(s): {t}"),
     "quoted": from_lines(lambda s, m, t: f"> > {uptime(s)} {t}"),
     "indented": from_lines(lambda s, m, t: f"\t{uptime(s)} {t}"),
     "html": from_lines(
@@ -217,6 +219,8 @@ FORMS = {
         line.ljust(90) + b"  " + b"\n" * (number % 3 == 0)
         for number, line in enumerate(log.splitlines())
     ),
+    "a list": from_lines(lambda s, m, t: f"- {uptime(s)} {t}"),
+    "a pod's name": from_lines(lambda s, m, t: f"pod-x container-y {uptime(s)} {t}"),
     "talos": from_lines(
         lambda s, m, t: f" kern: warning: [{m:%Y-%m-%dT%H:%M:%S.%f}542Z]: {t}{' ' * 99}"
     ),
@@ -464,3 +468,15 @@ def test_events_that_nothing_tells_apart_are_said_to_be_mixed():
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_no_whole_report_is_called_mixed(kernel):
     assert not any(report.is_mixed for report in reports_of(kernel))
+
+
+@pytest.mark.parametrize(("kernel", "recording"), CASES)
+def test_a_log_with_its_newest_lines_first_is_told_and_said_to_be(kernel, recording):
+    log = one_event(kernel, recording)
+    (whole,) = read(log)
+    events = understood(read(b"\n".join(reversed(log.splitlines()))))
+    assert [v.pid for e in events for v in e.report.victims] == [v.pid for v in whole.victims]
+    turned = next(e for e in events if e.report.tasks)
+    assert turned.report.tasks == whole.tasks
+    assert not turned.report.complete
+    assert any("reverse order" in gap for gap in turned.gaps)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from test_live_kills import MIB, Cage, cage
 
-from oomlab.analysis.growth.watching import View, Watch
+from oomlab.analysis.growth.view import View
+from oomlab.analysis.growth.watching import Watch
 from oomlab.readers.sampling import Sampler
 
 __all__ = ["cage"]

@@ -129,6 +129,11 @@ def test_an_arena_is_aligned_reserved_and_without_swap() -> None:
     assert kinds(heap._replace(flags=""), rest, noreserve_shows=False)[0] is Kind.ARENA
     assert kinds(mapping(start + 4096, 8192), rest)[0] is Kind.ANON
     assert kinds(mapping(start, 64 * MIB, flags="nr")) == [Kind.ARENA]
+    several = mapping(start, 256 * MIB, flags="nr", sizes=SmapsSizes(rss=128 * MIB))
+    assert kinds(several) == [Kind.ARENA]
+    assert kinds(several._replace(sizes=SmapsSizes(rss=127 * MIB))) == [Kind.ANON]
+    assert kinds(several._replace(sizes=SmapsSizes(rss=0, swap=200 * MIB))) == [Kind.ARENA]
+    assert kinds(several._replace(sizes=None)) == [Kind.ANON]
 
 
 def test_a_stack_has_its_pointer_in_it_and_a_guard_below() -> None:

@@ -256,3 +256,16 @@ def test_eras_and_snapshot_of_one_event(capsys, tmp_path):
     status, _, err = run(capsys, "eras", "--from", SEVERAL)
     assert status == 2
     assert "choose one with --event N" in err
+
+
+def test_a_listing_of_several_logs_says_which(tmp_path):
+    from oomlab.output.render import Screen, render_table
+    from oomlab.output.report import events_table
+
+    events = [*events_of("6.12")[:2], *events_of("7.2")[:2]]
+    for event, name in zip(events, ("a.log", "a.log", "b.log", "b.log"), strict=True):
+        event.report.source = str(tmp_path / name)
+    text = render_table(events_table(events, sources=2), Screen(columns=140))
+    assert text.count(" a.log") == text.count(" b.log") == 2
+    for event in events:
+        event.report.source = "test"

@@ -26,10 +26,11 @@ from conftest import PAGE, make_snapshot, make_task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomlab.analysis.growth.watching import View, Watch
+from oomlab.analysis.growth.view import View
+from oomlab.analysis.growth.watching import Watch
 from oomlab.cli.until import parse_condition
 from oomlab.errors import InputError, SnapshotFormatError, SourceError
-from oomlab.output.watch import watch_document
+from oomlab.output.watch_document import watch_document
 from oomlab.readers import samples as recording
 from oomlab.readers.kinds import parse_heap, read_kinds
 from oomlab.readers.procfs import PROC

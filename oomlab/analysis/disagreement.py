@@ -69,7 +69,8 @@ def explain(
         return asker
     score = next((s for s in ranking if chosen in same_process(report, s.task.pid)), None)
     if score is None:
-        return f"the kernel's choice {chosen} is not in the task table"
+        lost = ", of which the beginning is lost" if report.header_is_lost else ""
+        return f"the kernel's choice {chosen} is not in the task table{lost}"
     if not score.killable:
         return f"the model holds {chosen} for unkillable: {score.why_not}"
     if first.task.pid in killed_before:

@@ -97,6 +97,10 @@ def _missing(report: OomReport) -> list[str]:
         found.append("no task table")
     if report.is_mixed:
         found.append(_MIXED)
+    if report.is_reversed:
+        found.append(
+            "its lines stand in reverse order, the newest first: turn them (tac) and ask again"
+        )
     if report.header_is_lost:
         found.append(
             "the task table's header is lost: its columns are told by their widths, and rows "

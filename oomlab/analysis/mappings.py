@@ -162,13 +162,21 @@ def _arenas(mappings: Sequence[Mapping], space: AddressSpace) -> set[int]:
         if space.noreserve_shows and one.has_flag("nr") is False:
             continue
         if one.size % heap == 0:
-            found.add(index)
+            # Full heaps may lie side by side; so may what a program reserves for itself and
+            # hardly uses, as AddressSanitizer does.
+            if one.size == heap or _mostly_held(one):
+                found.add(index)
             continue
         rest = mappings[index + 1] if index + 1 < len(mappings) else None
         reserved = rest is not None and rest.permissions == "---p" and not rest.path
         if rest is not None and reserved and rest.start == one.end and rest.end % heap == 0:
             found |= {index, index + 1}
     return found
+
+
+def _mostly_held(one: Mapping) -> bool:
+    sizes = one.sizes
+    return sizes is not None and 2 * ((sizes.rss or 0) + (sizes.swap or 0)) >= one.size
 
 
 def _thread_stacks(mappings: Sequence[Mapping], space: AddressSpace) -> set[int]:

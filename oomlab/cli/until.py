@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from ..analysis.growth.judge import Verdict
-from ..analysis.growth.watching import View
+from ..analysis.growth.view import View
 from ..errors import InputError
 from ..units import parse_size
 

@@ -11,10 +11,12 @@ from types import FrameType, TracebackType
 
 import typer
 
-from ..analysis.growth.watching import View, Watch
+from ..analysis.growth.view import View
+from ..analysis.growth.watching import Watch
 from ..errors import InputError
 from ..output.render import FORMATS, Screen, render_line, render_table
-from ..output.watch import watch_document, watch_table
+from ..output.watch import watch_table
+from ..output.watch_document import watch_document
 from ..readers.load import with_memcgs
 from ..readers.procfs import PROC
 from ..readers.samples import Recorder, read_samples

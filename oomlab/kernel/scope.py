@@ -33,7 +33,8 @@ def system_scope(snapshot: Snapshot) -> Scope:
     totalpages = snapshot.machine.totalpages
     if totalpages is None:
         raise InputError(
-            "the source does not tell MemTotal and SwapTotal, so totalpages can't be known"
+            "the source does not tell how much RAM and swap there is (MemTotal, SwapTotal), "
+            "so totalpages can't be known"
         )
     return Scope("CONSTRAINT_NONE", totalpages, snapshot.tasks, everyone=snapshot.tasks)
 

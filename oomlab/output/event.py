@@ -9,6 +9,7 @@ from ..analysis.events import Event
 from ..units import human
 from . import event_lines as say
 from .escape import printable
+from .event_tasks import unranked_tasks
 from .rank_columns import default_columns
 from .rank_rows import ranking_rows
 from .ranking import ranking_table
@@ -99,7 +100,9 @@ def _gaps(event: Event, screen: Screen) -> list[str]:
 
 
 def _tasks(event: Event, screen: Screen, count: int) -> str:
-    if event.ranking is None or not count:
+    if event.ranking is None:
+        return unranked_tasks(event, screen, count)
+    if not count:
         return ""
     ranking = event.ranking
     rows = ranking_rows(ranking, count, children=False)

@@ -160,8 +160,9 @@ COLUMNS: tuple[Column[Event], ...] = (
         header="SOURCE",
         help="the log",
         value=lambda e: e.report.source,
+        show=lambda e: e.report.source.rpartition("/")[2],
         left=True,
-        keep=1,
+        keep=4,
         flexible=True,
     ),
     Column(

@@ -90,7 +90,7 @@ def parse_meminfo(text: bytes, page_size: int) -> dict[str, int]:
     return {_FIELDS[key]: kib_to_pages(int(kib), page_size) for key, kib in found.items()}
 
 
-_MEMINFO = rb"^(MemTotal|SwapTotal|MemAvailable|MemFree|SwapFree|AnonPages): +(\d+) kB$"
+_MEMINFO = rb"^(MemTotal|SwapTotal|MemAvailable|MemFree|SwapFree|AnonPages|Shmem): +(\d+) kB$"
 _FIELDS = {
     b"MemTotal": "ram_pages",
     b"SwapTotal": "swap_pages",
@@ -98,6 +98,7 @@ _FIELDS = {
     b"MemFree": "free_pages",
     b"SwapFree": "swap_free_pages",
     b"AnonPages": "anon_pages",
+    b"Shmem": "shmem_pages",
 }
 
 

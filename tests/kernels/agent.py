@@ -209,6 +209,7 @@ class Stage:
             "sacrificed": [task.pid for task in found.sacrificed],
             "changes": [[c.task.pid, c.before, c.after] for c in found.changes],
             "impossible": list(found.impossible),
+            "cautions": list(found.cautions),
             "refused": [outcome.why for outcome in outcomes if not outcome.done],
         }
         self.records.write("suggestion", json.dumps(record).encode())

@@ -70,9 +70,10 @@ class Filling:
         said = own if where.first is None else where.first
         was = (self.ooms[0].memcg if self.ooms else None) or said
         rooms = {path: scopes[path].room.headroom_pages for path in _up(own) if path in scopes}
-        least = rooms.get(said) or 0
-        slack = self._stock_pages * len(rooms)
+        least, slack = where.headroom_pages or 0, self._stock_pages * len(rooms)
         near = {path for path, room in rooms.items() if room is not None and room <= least + slack}
+        if self.snapshot.memcgs and self.snapshot.memcgs[0].version == 1 and self.scene["swap"]:
+            near |= {path for path in rooms if _is_full_by_then(scopes[path], least)}
         if was not in near:
             self.faults.append(f"said to run out first: {said} (rooms {rooms}), was {was}")
         elif len(near) > 1:
@@ -156,6 +157,16 @@ class Filling:
     def _ranking(self, memcg: str) -> Ranking:
         left = tuple(task for task in self.snapshot.tasks if task.pid not in self._dead)
         return rank(replace(self.snapshot, tasks=left), kernel=self.era, memcg=memcg)
+
+
+def _is_full_by_then(scope: OomScope, pages: int) -> bool:
+    """Tell whether v1 may blame a cgroup although memory and swap together run out above it.
+
+    Less than 64 pages below that limit a charge is tried page by page, and try_charge() then does
+    not swap any more: whoever's memory alone happens to be full is out of memory before.
+    """
+    room = scope.room
+    return room.free_pages is not None and room.free_pages + (room.reclaimable_pages or 0) < pages
 
 
 def _up(path: str) -> list[str]:

@@ -105,6 +105,9 @@ def _see(promise: Promise, event: _Event) -> None:
     if promise.memcg is None:
         promise.see(event.body["gone"])
         return
+    names = {task.comm: task.pid for task in event.snapshot.tasks}
+    for pair in event.scene["shares"].items():
+        promise.note_one_map({names[name] for name in pair if name in names})
     for oom in event.ooms:
         if oom.memcg != promise.memcg:
             return
@@ -117,9 +120,21 @@ class Promise:
     def __init__(self, body: Json) -> None:
         self.protected, self.sacrificed = set(body["protected"]), set(body["sacrificed"])
         self.outcome = "impossible" if body["impossible"] else "kept"
-        self.memcg = body.get("memcg")
+        self.memcg, self._cautions = body.get("memcg"), body.get("cautions")
         self.faults = [f"scene {body['scene']}: refused: {why}" for why in body["refused"]]
         self._scene, self._changes, self._dead = body["scene"], body["changes"], set[int]()
+
+    def note_one_map(self, pids: set[int]) -> None:
+        """Note who are on one memory map: they die together, which a caution must have said.
+
+        No file shows it beforehand, so one of them may be protected and another sacrificed.
+        """
+        if self.outcome != "kept" or not (pids & self.protected and pids & self.sacrificed):
+            return
+        self.outcome = "on one memory map, of which it warned"
+        said = (caution.split() for caution in self._cautions or ())
+        if self._cautions is not None and not any(pids <= set(map(_pid, words)) for words in said):
+            self.faults.append(f"scene {self._scene}: {sorted(pids)} are on one map, unsaid")
 
     def see(self, gone: Iterable[int]) -> None:
         """Note who died of one event: nobody protected may while a sacrificed one lives."""
@@ -131,6 +146,10 @@ class Promise:
                 f"scene {self._scene}: protected {sorted(early)} died before {sorted(left)} "
                 f"in spite of {self._changes}"
             )
+
+
+def _pid(word: str) -> int:
+    return int(word) if word.isdecimal() else -1
 
 
 def _judge_scores(snapshot: Snapshot, era: Era, tally: Tally) -> None:

@@ -8,7 +8,8 @@
 int main(int argc, char **argv)
 {
 	long size = argc > 1 ? atol(argv[1]) : 1L << 30;
-	char *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	/* Where glibc would put its arenas: at a multiple of 64 MiB. */
+	char *at = mmap((void *)0x100000000000, size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	char *block = malloc(100000);
 

@@ -75,11 +75,10 @@ class History(Generic[Key]):
         known = [(t, v) for t, v in zip(times, column, strict=True) if not isnan(v)]
         return Series([t for t, _ in known], [v for _, v in known])
 
-    def growth(self, key: Key) -> float:
-        """Return last less first: cheap, to see which series are worth a closer look."""
-        column = self._values[key]
-        change = column[-1] - column[0]
-        return 0.0 if isnan(change) else change
+    def growths(self) -> dict[Key, float]:
+        """Return last less first of each: cheap, to see which are worth a closer look."""
+        changes = {key: column[-1] - column[0] for key, column in self._values.items()}
+        return {key: 0.0 if isnan(change) else change for key, change in changes.items()}
 
     def _drop_old(self, start: float) -> None:
         while len(self._times) > 2 and self._times[0] < start:

@@ -5,11 +5,10 @@ Live samples and recorded ones go through the same door, so a replay says what w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from heapq import nlargest
 from math import isfinite
-from typing import NamedTuple
 
 from ...errors import InputError
 from ...kernel.eras import Era
@@ -22,8 +21,10 @@ from ..ranking import Ranking, rank
 from ..room import machine_room, memcg_room
 from .forecast import RunOut, grown, run_out
 from .history import History
-from .judge import Judgement, growth_by_kind, judge
-from .slope import Slope, theil_sen
+from .judge import growth_by_kind, judge
+from .scope import ScopeHistory
+from .slope import theil_sen
+from .view import Future, Row, View
 
 _MOST_GROWING = 10
 """So many of those that grew most are thought to go on when the future is asked about."""
@@ -34,48 +35,6 @@ _OPEN = frozenset({"too few samples", "growing", "leak-like", "fragmentation-lik
 
 Selection = frozenset[str]
 """PIDs and names as the user gave them; empty for whoever grows most."""
-
-
-class Row(NamedTuple):
-    """One watched process."""
-
-    task: Task
-    used_bytes: int | None
-    """RSS and swap."""
-    judgement: Judgement
-    kind_rates: Mapping[str, float]
-    """Bytes per second of each kind that was read."""
-    minor_faults_per_second: float | None
-    major_faults_per_second: float | None
-    kinds: Kinds | None
-
-
-class Future(NamedTuple):
-    """Whom the kernel would kill so many seconds from now."""
-
-    seconds: float
-    ranking: Ranking
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What is known after a sample."""
-
-    sample: Sample
-    number: int
-    """Samples since the beginning, this one included."""
-    ranking: Ranking
-    rows: tuple[Row, ...]
-    headroom_bytes: int | None
-    headroom_slope: Slope | None
-    """Bytes per second."""
-    run_out: RunOut | None
-    futures: tuple[Future, ...]
-    """At the earliest, the likeliest and the latest time at which nothing is left."""
-    ended: tuple[Task, ...] = ()
-    """Listed before and gone now."""
-    restarted: bool = False
-    """What was known before was of another boot, or later: it was dropped."""
 
 
 class Watch:
@@ -108,6 +67,9 @@ class Watch:
         self._totals: History[Identity] = History(self._window)
         self._kinds: History[tuple[Identity, str]] = History(self._window)
         self._headroom: History[str] = History(self._window)
+        self._scope = ScopeHistory(self._window, self._memcg)
+        self._importance: dict[int, tuple[float, float]] = {}
+        """By pid: what a process has grown by, and what it has, in bytes."""
 
     def knows_scope_of(self, sample: Sample) -> bool:
         """Tell whether a sample shows the memory cgroup that is watched; the machine always."""
@@ -140,6 +102,7 @@ class Watch:
             headroom_bytes=self._left(sample),
             headroom_slope=slope,
             run_out=out,
+            scope=self._scope.add(sample, ranking.scope.tasks),
             futures=self._futures(sample, rows, out),
             ended=ended,
             restarted=restarted,
@@ -193,6 +156,8 @@ class Watch:
                 value = getattr(seen, name) if seen is not None else None
                 kinds[who, name.removesuffix("_bytes")] = value
         self._totals.add(sample.seconds, totals)
+        grown = self._totals.growths()
+        self._importance = {who[0]: (grown[who], used or 0.0) for who, used in totals.items()}
         self._kinds.add(sample.seconds, kinds)
         left = self._left(sample)
         headroom = None if left is None else float(left)
@@ -222,12 +187,12 @@ class Watch:
             return [task for task in sample.snapshot.tasks if self._is_selected(task)]
         inside = ranking.scope.tasks
         known = [task for task in inside if used_pages(task) is not None]
-        return nlargest(self._most_rows, known, key=self._importance)
+        return self._most_important(known, self._most_rows)
 
-    def _importance(self, task: Task) -> tuple[float, int]:
-        who = identity(task)
-        grew = self._totals.growth(who) if who in self._totals else 0.0
-        return grew, used_pages(task) or 0
+    def _most_important(self, tasks: Sequence[Task], count: int) -> list[Task]:
+        """Return those that grew most, the largest of those that did not."""
+        unknown = (0.0, 0.0)
+        return nlargest(count, tasks, key=lambda task: self._importance.get(task.pid, unknown))
 
     def _row(self, task: Task, sample: Sample, before: Sample | None) -> Row:
         who, used = identity(task), used_pages(task)
@@ -267,7 +232,7 @@ class Watch:
     def _rates(self, sample: Sample, rows: Sequence[Row]) -> dict[int, float]:
         """Return the rates of those that surely rise, whether shown or not, by pid."""
         slopes = {row.task.pid: row.judgement.slope for row in rows}
-        for task in nlargest(_MOST_GROWING, sample.snapshot.tasks, key=self._importance):
+        for task in self._most_important(sample.snapshot.tasks, _MOST_GROWING):
             if task.pid not in slopes:
                 slopes[task.pid] = theil_sen(*self._totals.series(identity(task)))
         return {pid: s.per_second for pid, s in slopes.items() if s is not None and s.trend > 0}

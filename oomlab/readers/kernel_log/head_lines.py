@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...report import Context, OomReport, Trigger
 from .handling import Handlers, Match, note, number
 
+_COMM_BYTES = 15
 _MAX_LINES = 200
 """So many lines of a call trace or of registers are kept."""
 
@@ -44,8 +45,13 @@ def _cpu(report: OomReport, m: Match) -> None:
             m["taint"].strip(" ,") or None,
             m["build"],
         )
-        if report.trigger is not None and report.trigger.comm in (None, m["comm"]):
-            report.trigger = report.trigger._replace(pid=int(m["pid"]), comm=m["comm"])
+        asked = report.trigger
+        # A name of more than 15 bytes has the end of another line before it.
+        torn = asked is not None and len(asked.comm or "") > _COMM_BYTES
+        if asked is not None and (
+            asked.comm in (None, m["comm"]) or (torn and (asked.comm or "").endswith(m["comm"]))
+        ):
+            report.trigger = asked._replace(pid=int(m["pid"]), comm=m["comm"])
 
 
 def _taint(report: OomReport, m: Match) -> None:

@@ -74,7 +74,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     (
         "totals",
-        r"(?P<fields>(?:[Aa]ctive|[Ii]nactive|unevictable|slab|mapped|sec_pagetables|kernel_misc|free|dirty)\w*:?\d+(?: [a-z_]+: ?\d+)*)",
+        r"(?P<fields>(?:[Aa]ctive|[Ii]nactive|unevictable|slab|mapped|sec_pagetables|kernel_misc|free|dirty)\w*:?\d+(?: [a-z_]+:? ?\d+)*)",
     ),
     ("reserve", r"(?:lowmem_reserve|protections)\[\]:(?: \d+)*"),
     (

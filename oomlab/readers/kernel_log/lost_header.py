@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ...report import OomReport
+from .handling import add_unparsed
 from .table_lines import row_reader
 
 _HEAD = "[%5d] %5d %5d %8d %8d"
@@ -27,6 +28,7 @@ _LAYOUTS = (
         f"{_HEAD_419} %8d %8d %9d %8d %8d         %5d %s",
     ),
 )
+_ASKED = 500
 _COMM_BYTES = 15
 _ENOUGH = 3
 """Rows that are padded as a kernel pads them; the others may be broken, as by a mail program."""
@@ -34,7 +36,11 @@ _ROW = re.compile(r"\[ *\d{1,10}\](?: +-?\d{1,19}){6,10}(?: .*)?")
 
 
 def columns_of(rows: list[str]) -> tuple[str, ...] | None:
-    """Return the columns of rows without header, None where the widths don't tell them."""
+    """Return the columns of rows without header, None where the widths don't tell them.
+
+    Of a large table some rows are asked, from all of it.
+    """
+    rows = rows[:: len(rows) // _ASKED + 1]
     fitting: dict[str, set[str]] = {}
     for columns, layout in _LAYOUTS:
         rows_so = {row for row in rows if _is_printed_so(row, columns, layout)}
@@ -69,15 +75,22 @@ def _is_printed_so(row: str, columns: str, layout: str) -> bool:
 def read_headless(report: OomReport) -> None:
     """Fill a report's task table from rows that came without a header, where that is certain."""
     rows, report.headless_rows = report.headless_rows, []
-    columns = columns_of(rows) if rows and report.columns is None else None
+    if not rows:
+        return
+    columns = columns_of(rows) if report.columns is None else None
+    if report.columns is not None and not report.tasks:
+        # All rows stand before the header: the log has its newest lines first.
+        columns, report.is_reversed = report.columns, True
+        rows.reverse()
     if columns is None:
-        report.unparsed += rows
+        for row in rows:
+            add_unparsed(report, row)
         return
     pattern, make = row_reader(columns)
-    report.columns, report.header_is_lost = columns, True
+    report.columns, report.header_is_lost = columns, not report.is_reversed
     for row in rows:
         match = pattern.fullmatch(row)
         if match is None:
-            report.unparsed.append(row)
+            add_unparsed(report, row)
         else:
             report.tasks.append(make(match))

@@ -25,8 +25,12 @@ def _free_pages(report: OomReport, m: Match) -> None:
     memory.free_kib, memory.free_highmem_kib = int(m["free"]), int(m["high"])
 
 
+_TOTAL = re.compile(r"([A-Za-z_]+):? ?(\d+)")
+"""2.6.28 forgot a colon: ``inactive_anon18042``."""
+
+
 def _totals(report: OomReport, m: Match) -> None:
-    memory_of(report).totals_pages |= {n.lower(): int(v) for n, v in FIELDS.findall(m["fields"])}
+    memory_of(report).totals_pages |= {n.lower(): int(v) for n, v in _TOTAL.findall(m["fields"])}
 
 
 def _per_cpu(report: OomReport, m: Match) -> None:

@@ -26,6 +26,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("dots", r"\.{3} (?= *\S)"),
     ("compose", r"[\w.-]{1,64} +\| "),
     ("sse", r"data: (?=\{)"),
+    ("logwatch", r"\d{1,6} Time\(s\): "),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
@@ -62,12 +63,14 @@ PREFIXES: tuple[tuple[str, str], ...] = (
         "grep",
         rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:\t -] *)?(?=\[ *\d+\.\d{{6}}|\[[A-Z][a-z]{{2}} {MONTH}|{_ISO}|{MONTH} +\d\d? \d\d:)",
     ),
+    # Whatever else was put in front of a kernel's own stamp: a list's sign, a pod's name.
+    ("lead", r"\A[^\[\]{}\"]{1,64}?(?=\[ *\d{1,10}\.\d{6}\] )"),
 )
 """Name and pattern of every piece; the names in groups say what a piece tells."""
 
 HOST_TAG = (
     r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: )) (?:(?=\[ *\d+\.\d{6}\])"
-    r"|(?:(?P<kernel>(?:kern\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
+    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
     r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""
@@ -76,9 +79,9 @@ DATED = frozenset({"iso", "short", "unix", "epoch", "uptime"})
 """Pieces after which a host may stand."""
 MARKS = frozenset(
     {
-        "dropped", "talos", "vmware", "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human", "delta",
-        "reltime", "uptime", "caller", "tag",
-        "export", "export_length",
+        "dropped", "talos", "vmware", "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short",
+        "unix", "epoch", "human", "lead",
+        "delta", "reltime", "uptime", "caller", "tag", "export", "export_length", "logwatch",
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""

@@ -31,6 +31,8 @@ COLUMNS = {
 
 MAX_TASKS = 1 << 18
 """As many rows as are kept: 100 MB of them."""
+_MAX_ROW_CHARACTERS = 200
+"""No kernel prints a longer one."""
 
 
 def _state(report: OomReport, _m: Match) -> None:
@@ -71,7 +73,8 @@ def row_match(columns: tuple[str, ...], match: Match) -> Match | None:
 
 def add_row(report: OomReport, m: Match) -> None:
     """Add a row to its table."""
-    if report.columns is None and len(report.headless_rows) < MAX_TASKS:
+    is_row = len(m[0]) <= _MAX_ROW_CHARACTERS
+    if report.columns is None and is_row and len(report.headless_rows) < MAX_TASKS:
         report.headless_rows.append(m[0])
         return
     if report.columns is None or len(report.tasks) >= MAX_TASKS:
