@@ -465,6 +465,15 @@ def test_events_that_nothing_tells_apart_are_said_to_be_mixed():
             assert event.verdict.agrees is not False
 
 
+def test_two_mixed_events_spoil_no_third():
+    logs = [one_event("6.12", "sysrq-3"), one_event("7.2", "global-1")]
+    third = one_event("4.9", "sysrq-5")
+    mixed = [line for pair in zip(*(log.splitlines(True) for log in logs)) for line in pair]  # noqa: B905
+    found = read(third + b"".join(mixed) + third)
+    alone = told(read(third)[0])
+    assert [told(report) == alone for report in found] == [True, *[False] * (len(found) - 2), True]
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_no_whole_report_is_called_mixed(kernel):
     assert not any(report.is_mixed for report in reports_of(kernel))

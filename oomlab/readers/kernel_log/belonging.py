@@ -25,6 +25,8 @@ _OF_ANY_OOPS = frozenset(
     {"trace", "trace_head", "register", "cpu", "oldcpu", "hardware", "workqueue", "taint"}
 )
 
+_ONCE = frozenset({"columns", "swap_total", "cpu", "oldcpu"})
+
 
 def is_over(report: OomReport) -> bool:
     """Tell whether an event has come to its kill, so that only its aftermath can follow."""
@@ -69,10 +71,10 @@ def repeats(report: OomReport, line: Line) -> bool:
 
     Two reports that neither host nor caller nor clock tells apart are then mixed.
     """
+    if line.kind not in _ONCE:
+        return False
     if line.kind == "columns":
         return report.columns is not None
     if line.kind == "swap_total":
         return report.memory is not None and report.memory.swap_total_kib is not None
-    if line.kind in ("cpu", "oldcpu"):
-        return report.context is not None and report.context.pid != int(line.match["pid"])
-    return False
+    return report.context is not None and report.context.pid != int(line.match["pid"])
