@@ -4,6 +4,8 @@
 from kernel_logs import one_event, read
 from test_kernel_log_peers import HEAD, KILL, ROW, TABLE
 
+from oomlab.readers.kernel_log.snapshots import report_snapshot
+
 OLD = (
     "app invoked oom-killer: gfp_mask=0x201d2, order=0, oomkilladj=0\n"
     " [out_of_memory+389/448] out_of_memory+0x185/0x1c0\n"
@@ -181,3 +183,95 @@ def test_call_traces_of_arm():
     (report,) = read((log + KILL.format("a")).encode())
     assert len(report.stack) == 2
     assert not report.unparsed
+
+
+def test_a_notice_of_lost_messages_is_a_gap():
+    log = HEAD + "** 12 printk messages dropped **\n" + KILL.format("a")
+    (report,) = read(log.encode())
+    assert report.gaps == ["12 printk messages dropped"]
+    assert not report.unparsed
+
+
+def test_a_stamp_without_a_year():
+    log = f"[Jun 24 03:14:22] {HEAD}[Jun 24 03:14:22] {KILL.format('a')}"
+    (report,) = read(log.encode())
+    assert (report.trigger.comm, report.time) == ("app", "Jun 24 03:14:22")
+
+
+def test_registers_and_modules_in_a_backtrace_of_arm():
+    log = HEAD.replace(
+        "Mem-Info:\n",
+        "Backtrace:\n r7:600e0013 r6:c08f8ab8 r5:c08cddf0\n"
+        " attach [brcmfmac] from init_done+0x18/0x30 [brcmfmac]\nMem-Info:\n",
+    )
+    (report,) = read((log + KILL.format("a")).encode())
+    assert (len(report.stack), len(report.registers)) == (1, 1)
+    assert not report.unparsed
+
+
+COUNTS = "980 total pagecache pages\n16384 pages of RAM\n1087 reserved pages\n"
+
+
+def test_a_kernel_built_without_swap_prints_nothing_of_it():
+    head = HEAD.replace("6.12.1", "6.1.1") + COUNTS
+    table = TABLE.replace("rss_anon rss_file rss_shmem ", "")
+    row = "[    246]     0   246    16404       66   159744      0          -250 a\n"
+    (report,) = read((head + table + row + KILL.format("a")).encode())
+    machine = report_snapshot(report).machine
+    assert (machine.swap_pages, machine.totalpages) == (0, 16384 - 1087)
+    cut = head.replace(COUNTS, "...\n" + COUNTS)
+    (report,) = read((cut + table + row + KILL.format("a")).encode())
+    assert report_snapshot(report).machine.swap_pages is None
+    swap = head + "7 pages in swap cache\n"
+    (report,) = read((swap + table + row + KILL.format("a")).encode())
+    assert report_snapshot(report).machine.swap_pages is None
+
+
+def test_a_line_in_bold_is_the_same_line():
+    log = one_event("3.10", "memcg-other").decode().splitlines()
+    (plain,) = read("\n".join(log).encode())
+    bold = [f"**{line}**" if "Kill process" in line else line for line in log]
+    (report,) = read("\n".join(bold).encode())
+    assert report.announcements == plain.announcements
+    assert (report.unparsed, report.victims) == (plain.unparsed, plain.victims)
+
+
+def test_columns_of_a_kernels_own_are_passed_over():
+    table = TABLE.replace("rss_anon rss_file rss_shmem ", "(01)nrss ")
+    row = "[    246]     0   246    16404       66       44   159744      303          -250 a\n"
+    (report,) = read((HEAD + table + row + KILL.format("a")).encode())
+    (task,) = report.tasks
+    assert (task.rss_pages, task.pagetable_bytes, task.swap_pages) == (66, 159744, 303)
+
+
+def test_a_line_may_be_broken_at_a_blank_here_and_within_a_word_there():
+    log = (
+        "> [ 1171.7955] Out of memory: Killed process 1669 (xdg-desktop-por) total-\nvm:\n"
+        "> 105068kB, anon-rss:9792kB, file-rss:10972kB, shmem-rss:0kB, UID:1000\npgtables:\n"
+        "> 136kB oom_score_adj:200\n"
+    )
+    (report,) = read(log.encode())
+    (victim,) = report.victims
+    assert (victim.total_vm_kib, victim.uid, victim.pagetable_kib) == (105068, 1000, 136)
+    assert victim.oom_score_adj == 200
+
+
+def test_a_mails_signature_is_no_gap():
+    log = HEAD + KILL.format("a") + "\n-- \nAn Author\n"
+    (report,) = read(log.encode())
+    assert not report.gaps
+
+
+def test_a_piece_without_trigger_and_kill_is_found_in_a_small_log():
+    log = "words\n" + TABLE + ROW.format("a") + "Out of memory and no killable processes...\n"
+    (report,) = read(log.encode())
+    assert ([task.pid for task in report.tasks], report.no_killable, report.line) == (
+        [246],
+        True,
+        2,
+    )
+
+
+def test_memory_shown_by_hand_is_no_event():
+    log = "sysrq: Show Memory\nMem-Info:\nactive_anon:9 inactive_anon:0 isolated_anon:0\n" + COUNTS
+    assert not read(log.encode())

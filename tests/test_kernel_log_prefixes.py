@@ -209,6 +209,37 @@ FORMS = {
         )
     ),
     "quoted-printable": lambda log: quopri.encodestring(log),
+    "journal short, French": from_lines(
+        lambda s, m, t: f"avril {m.day:2} {m:%H:%M:%S} db1 kernel: {t}"
+    ),
+    "journal short, Chinese": from_lines(
+        lambda s, m, t: f"{m.month}月 {m.day:2} {m:%H:%M:%S} db1 kernel: {t}"
+    ),
+    "lines of a terminal in one": lambda log: b"".join(
+        line.ljust(90) + b"  " + b"\n" * (number % 3 == 0)
+        for number, line in enumerate(log.splitlines())
+    ),
+    "a list": from_lines(lambda s, m, t: f"- {uptime(s)} {t}"),
+    "a pod's name": from_lines(lambda s, m, t: f"pod-x container-y {uptime(s)} {t}"),
+    "talos": from_lines(
+        lambda s, m, t: f" kern: warning: [{m:%Y-%m-%dT%H:%M:%S.%f}542Z]: {t}{' ' * 99}"
+    ),
+    "talos, named": from_lines(
+        lambda s, m, t: f"10.2.0.9: kern:    info: [{m:%Y-%m-%dT%H:%M:%S.%f}542Z]: {t}"
+    ),
+    "vmware": from_lines(
+        lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.127Z} In(05) vcpu-5 - Guest: <6>{uptime(s)} {t}"
+    ),
+    "vmware 6": from_lines(
+        lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.127Z}| vcpu-0| I005: Guest: <6>{uptime(s)} {t}"
+    ),
+    "stamp with CPU": from_lines(lambda s, m, t: f"[2-{s:.4f}] {t}"),
+    "syslog from a web page": from_lines(
+        lambda s, m, t: f"{m:%b} {m.day} {m:%H:%M:%S} [host] kernel: {uptime(s)} {t}"
+    ),
+    "messages dropped": from_lines(
+        lambda s, m, t: f"** 3 printk messages dropped ** {uptime(s)} {t}"
+    ),
     "dots": from_lines(lambda s, m, t: f"... {t}"),
     "host hidden": from_lines(lambda s, m, t: f"{short(m)} ** kernel: {t}"),
     "dmesg -T, Japanese": from_lines(

@@ -29,6 +29,8 @@ QUIET_LINES = 400
 QUIET_AFTER_KILL = 100
 """And so many once somebody has been killed: more deaths and oom_reaper's word come soon."""
 MAX_HELD = 24
+_MOST_IN_VAIN = 4
+"""Broken lines come in a row; where so many could not be joined, it is another text."""
 MAX_LINES = 1 << 15
 """Lines other than rows that an event may have: the largest machines print half as many."""
 MAX_STREAMS = 64
@@ -223,7 +225,7 @@ class Assembler:
             stream = next((s for (h, *_), s in self._streams.items() if h == wrapped.host), None)
         if stream is None:
             opens = line is not None and self._opens(line)
-            if not opens and not (line is None and "oom-kill" in wrapped.text):
+            if not opens and not (line is None and _may_open(wrapped)):
                 return None
             if len(self._streams) >= MAX_STREAMS:
                 self._end(max(self._streams, key=lambda one: self._streams[one].quiet))
@@ -289,11 +291,12 @@ class Assembler:
         if held is None:
             return
         texts, columns, whole = held.texts, held.wrapped.columns, held.whole
-        line = held.line
+        line, in_vain = held.line, 0
         while texts:
             used = 1
-            if len(texts) > 1:
+            if len(texts) > 1 and in_vain < _MOST_IN_VAIN:
                 line, used = join(texts, line, stream.report, columns)
+                in_vain += used == 1
             if used == 1 and not whole:
                 line = read_whole(texts[0], stream.report) or line
             if line is None:
@@ -349,6 +352,11 @@ class Assembler:
         stream.tail.clear()
         read_headless(report)
         self._done.append(report)
+
+
+def _may_open(wrapped: Wrapped) -> bool:
+    """Tell whether an event may begin with a line that is not whole."""
+    return "oom-kill" in wrapped.text or (wrapped.marked and looks_important(wrapped.text))
 
 
 def _rescued(text: str, wrapped: Wrapped) -> Line | None:

@@ -15,7 +15,7 @@ CUT_HEAD = OPENERS | {
 _AFTERWARDS = frozenset(
     {
         "kill", "announce", "reaper", "sharing", "group", "exiting", "pinned", "nobody", "panic",
-        "elision",
+        "elision", "lost",
     }
 )  # fmt: skip
 """Lines that may follow the first kill line of an event."""

@@ -29,8 +29,10 @@ _ANYTHING = frozenset(
 """Lines that end in free text: only one that was full goes on in the next."""
 _FULL_LINE = 62
 """A mail program wraps at 66 to 80 columns, before a word that would not fit."""
-_MOST_WAYS = 8
+_MOST_WAYS = 16
 """So many ways to put broken lines together are tried at a time."""
+_MOST_PIECES = 16
+"""The kernel's own lines have up to 1024 bytes."""
 _BEGINNING = re.compile(
     r"Node \d|\[|\w+ (?:free|per)|\w+: *\d+\*|\w*ctive|unev|slab|mapped|free|Swap|Total|Free|Mem"
     r"|Task|oom|Out of|No av|Kill|CPU|P[Ii][Dd]|Hardw|hugep|lowmem|Call|R[A-Z]|Code|Work|[km]+em"
@@ -91,19 +93,24 @@ def join(
     alone = line is not None and is_complete(line, report)
     if (alone and line is not None and line.kind not in EXTENDABLE) or not _may_begin(texts, line):
         return line, 1
-    best, used, wholes = line, 1, [texts[0]]
-    for count, text in enumerate(texts[1:], 2):
+    best, used, tried = line, 1, [(0, "", texts[0])]
+    for count, text in enumerate(texts[1:_MOST_PIECES], 2):
         width = len(texts[count - 2]) + len(text.split(None, 1)[0]) + (columns if count == 2 else 0)
-        # Broken at a blank, or anywhere: which of both can differ from place to place.
-        wholes = [whole + blank + text for whole in wholes for blank in (" ", "")][:_MOST_WAYS]
-        ways = [(whole, one) for whole in wholes if (one := read_whole(whole, report)) is not None]
+        # Broken at a blank, or anywhere: mostly all alike, but not always.
+        tried = sorted(
+            (changes + (count > 2 and blank != before), blank, whole + blank + text)
+            for changes, before, whole in tried
+            for blank in (" ", "")
+        )[:_MOST_WAYS]
+        tried.sort(key=lambda way: (way[0], way[1] == ""))
+        ways = [(way, one) for way in tried if (one := read_whole(way[2], report)) is not None]
         if not ways:
             continue
         # A path takes any text in: the way that leaves more fields is right.
-        whole, found = max(ways, key=lambda way: way[1].match.groupdict().get("memcg") is not None)
+        way, found = max(ways, key=lambda pair: pair[1].match.groupdict().get("memcg") is not None)
         if alone and found.kind in _ANYTHING and width < _FULL_LINE:
             break
-        best, used, wholes = found, count, [whole]
+        best, used, tried = found, count, [way]
     return best, used
 
 

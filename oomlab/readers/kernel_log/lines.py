@@ -26,7 +26,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (
         "trace",
         r"(?:(?:\[<?[0-9a-f]+>?\] ?)+(?:\(<?[0-9a-f]*>?\) ?)?)?(?:\? )?\(?[\w.$<>~]+\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?(?: \[.*\])?(?: from .*)?(?: \(unreliable\)| \([A-Z]{1,4}\))?"
-        r"|[\w.]+ from(?: [\w.]+\+0x.*)?|\([\w.]+\) from .*|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
+        r"|[\w.]+(?: \[\w+\])? from(?: [\w.]+\+0x.*)?|\([\w.]+\) from .*|(?:\? )?[\w.]+\??(?: |$)\([\w/.-]+\.[chS]:\d+.*\)|\[<?[0-9a-f]{8,16}>?\](?: .*)?"
         r"|entry_SYS\w+\+0x.*|\[(?:\w+:)?[\w.]+\+\w+/\w+\](?: .*)?"
         r"|(?:(?:\[?<[0-9a-f]*>\]? ?)?\{[\w.:+-]+\} ?)+(?:<[0-9a-f]+>)?",
     ),
@@ -58,7 +58,7 @@ LINES: tuple[tuple[str, str], ...] = (
     (
         "register",
         r"(?:[RE]IP|RSP|ESP|EFLAGS|R[A-DS][XIP]|R\d\d|E[A-DS][XIP]|[CDEFGS]S|ORIG_RAX|CR\d|Code|PC|LR|NIP|CTR|pc|lr|sp|psr|pstate|[xr]\d{1,2}) ?: .*"
-        r"|(?:[0-9a-f]{8} ?){3,8}|(?:[0-9a-f]{16} ?){2,4}|[0-9a-f]{3,4}: .*|(?:<?[0-9a-f]{2}>? ?){2,40}|(?:[0-9a-f]{8} ?){1,8}|\[ ?(?:dump_)\w+ ?\].*|Modules linked in:.*|--- interrupt: .*|NIP \[.*|LR \[.*|LR = .*",
+        r"|(?:r\d{1,2}:[0-9a-f]{8} ?)+|(?:[0-9a-f]{8} ?){3,8}|(?:[0-9a-f]{16} ?){2,4}|[0-9a-f]{3,4}: .*|(?:<?[0-9a-f]{2}>? ?){2,40}|(?:[0-9a-f]{8} ?){1,8}|\[ ?(?:dump_)\w+ ?\].*|Modules linked in:.*|--- interrupt: .*|NIP \[.*|LR \[.*|LR = .*",
     ),
     ("meminfo", r"Mem-[Ii]nfo:"),
     ("percpu", r"(?:Node \d+ )?\w+ per-cpu:(?: empty)?|(?:CPU|cpu) +\d+:? .*(?:btch|batch).*"),
@@ -117,7 +117,7 @@ LINES: tuple[tuple[str, str], ...] = (
         r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<fields>(?: ?\w+:\d+KB)*)(?P<rest>(?: \w+(?::\d*K?)?)?)",
     ),
     ("state", r"Tasks state \(memory values in pages\):"),
-    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_ ]+?) name"),
+    ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_][\w() ]*?) name"),
     (
         "summary",
         r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,-]*))?"
@@ -148,10 +148,12 @@ LINES: tuple[tuple[str, str], ...] = (
         "sysrq",
         r"(?:sysrq: )?(?:(?:SysRq : )?Manual OOM execution|OOM request ignored.*)|OOM killer (?:en|dis)abled\.",
     ),
+    ("grepped", r"--"),
+    ("lost", r"\*\* \d+ printk messages dropped \*\*"),
     ("fence", r"`{3,}[\w-]{0,16}|~{3,}|\{(?:code|noformat)(?:[:|].*)?\}"),
     (
         "elision",
-        r"(?:\.{2,}|…|--|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
+        r"(?:\.{2,}|…|\[ ?(?:\.{2,}|…|snip\w*) ?\]|[<(]\.{0,3} ?(?:trim|snip|cut)\w* ?\.{0,3} ?[>)])",
     ),
 )
 """Kind and pattern of each line; ``rest`` is what a cut or wrapped line leaves over."""
@@ -207,7 +209,7 @@ _BROKEN_SIZE = re.compile(r"(\*\d+) (\d+kB)")
 
 def mended(text: str) -> str:
     """Return ``text`` without the blanks that a terminal or a mailer put into numbers."""
-    text = _TERMINAL_POSITION.sub("", text)
+    text = _TERMINAL_POSITION.sub("", text).removesuffix("**")
     return _BROKEN_SIZE.sub(r"\1\2", _STRAY_BLANKS.sub("", text))
 
 

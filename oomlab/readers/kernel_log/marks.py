@@ -7,6 +7,7 @@ them, and is used where there is one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 TRIGGER = b"invoked oom-killer"
@@ -32,6 +33,8 @@ def _as_numbers(text: bytes) -> tuple[bytes, bytes]:
 JSON_MARKS = (*_as_numbers(b"oom-kill"), *_as_numbers(b"Killed process "))
 _JSON_WITHIN = 4096
 """A part of a log that holds lines of JSON has a brace among so many bytes at its beginning."""
+WEAK_MARKS = re.compile(rb"killed as a result of limit of|no killable processes")
+"""What is left of an event where nobody kept its first line nor its kill; for small logs only."""
 LONGEST = max(map(len, (*MARKS, *JSON_MARKS)))
 
 Find = Callable[[bytes, int, int], int]

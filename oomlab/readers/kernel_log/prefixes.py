@@ -16,6 +16,13 @@ _TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:"
 PREFIXES: tuple[tuple[str, str], ...] = (
     # What a line begins with before its logger's own words: mail, containers, editors, servers.
     ("quote", r"(?:>[ ]?)+(?=.)"),
+    ("bold", r"\*\*(?=[A-Z][a-z]{2} |\[ *\d|\d{4}-)"),
+    ("dropped", r"\*\* \d+ printk messages dropped \*\* (?= *\[)"),
+    (
+        "talos",
+        r"(?:(?P<node>[\w.:-]{1,255}): )?(?:kern|user|daemon|syslog|auth): +(?:emerg|alert|crit|err|warning|notice|info|debug): (?=\[\d{4}-)",
+    ),
+    ("vmware", r"(?:\| )?(?:\w\w\(\d+\) )?vcpu-\d+(?: -|\|) (?:I\d+: )?Guest: "),
     ("dots", r"\.{3} (?= *\S)"),
     ("compose", r"[\w.-]{1,64} +\| "),
     ("sse", r"data: (?=\{)"),
@@ -41,27 +48,29 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("iso", rf"\[?(?:[A-Z][a-z]{{2}} )?(?P<iso>{_ISO})\]?[:,]?[ \t]*(?:\d\d[OE][ +])?"),
     (
         "short",
-        rf"(?:[A-Z][a-z]{{2}} )?(?P<short>(?:\d{{4}} )?{MONTH} [ \d]\d (?:\d{{4}} )?{CLOCK}(?: \d{{4}})?(?: [A-Z]{{3,4}})?)[ \t]+",
+        rf"(?:[A-Z][a-z]{{2}} )?(?P<short>(?:\d{{4}} )?(?:{MONTH}|\d\d?[月월]|[^\W\d_]{{3,9}}\.?) +\d\d? (?:\d{{4}} )?{CLOCK}(?: \d{{4}})?(?: [A-Z]{{3,4}})?):?[ \t]+",
     ),
     ("unix", r"(?P<unix>1\d{9}\.\d{3,9}) "),
     ("epoch", r"(?P<epoch>1\d{12})[,\t ] ?"),
-    ("human", rf"\[(?P<human>[^\[\]]{{2,28}}? {CLOCK} (?:[A-Z]{{2,5}} )?\d{{4}})\] ?"),
+    ("human", rf"\[(?P<human>[^\[\]]{{2,28}}? {CLOCK}(?: (?:[A-Z]{{2,5}} )?\d{{4}})?)\] ?"),
     ("delta", r"\[ *\+\d+\.\d{1,9}\] ?"),
     ("reltime", rf"\[{MONTH} ?\d\d? \d\d:\d\d\] ?"),
-    ("uptime", r"\[ *(?P<uptime>\d{1,10}\.\d{1,9})(?: *< *\d+\.\d+ *>)?\] ?"),
+    ("uptime", r"\[ *(?:\d{1,3}-)?(?P<uptime>\d{1,10}\.\d{1,9})(?: *< *\d+\.\d+ *>)?\] ?"),
     ("caller", r"\[ *(?P<caller>[TC]\d{1,8})\] ?"),
     ("android", r"\[\d+: +[^\]\[]{1,20}: *\d+\] ?"),
     ("tag", rf"(?P<tag>{_TAG}) ?"),
     (
         "grep",
-        rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:\t -] *)?(?=\[ *\d+\.\d{{6}}|\[[A-Z][a-z]{{2}} {MONTH}|{_ISO}|{MONTH} [ \d]\d \d\d:)",
+        rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:\t -] *)?(?=\[ *\d+\.\d{{6}}|\[[A-Z][a-z]{{2}} {MONTH}|{_ISO}|{MONTH} +\d\d? \d\d:)",
     ),
+    # Whatever else was put in front of a kernel's own stamp: a list's sign, a pod's name.
+    ("lead", r"\A[^\[\]{}\"]{1,64}?(?=\[ *\d{1,10}\.\d{6}\] )"),
 )
 """Name and pattern of every piece; the names in groups say what a piece tells."""
 
 HOST_TAG = (
     r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: )) (?:(?=\[ *\d+\.\d{6}\])"
-    r"|(?:(?P<kernel>(?:kern\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
+    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
     r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""
@@ -70,7 +79,8 @@ DATED = frozenset({"iso", "short", "unix", "epoch", "uptime"})
 """Pieces after which a host may stand."""
 MARKS = frozenset(
     {
-        "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short", "unix", "epoch", "human",
+        "dropped", "talos", "vmware", "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short",
+        "unix", "epoch", "human", "lead",
         "delta", "reltime", "uptime", "caller", "tag", "export", "export_length", "logwatch",
     }
 )  # fmt: skip

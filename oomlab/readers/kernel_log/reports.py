@@ -16,11 +16,24 @@ def _elision(report: OomReport, m: Match) -> None:
     report.gaps.append(f"shortened by hand: {m[0][:60]!r}")
 
 
+def _lost(report: OomReport, m: Match) -> None:
+    report.gaps.append(m[0].strip("* "))
+
+
 def _nothing(_report: OomReport, _m: Match) -> None:
     """Take a line that is part of a report and tells nothing more."""
 
 
-HANDLERS: Handlers = {**HEAD, **MEMORY, **CGROUP, **TABLE, **KILL, "elision": _elision}
+HANDLERS: Handlers = {
+    **HEAD,
+    **MEMORY,
+    **CGROUP,
+    **TABLE,
+    **KILL,
+    "elision": _elision,
+    "grepped": _elision,
+    "lost": _lost,
+}
 
 
 def add_line(report: OomReport, line: Line) -> None:

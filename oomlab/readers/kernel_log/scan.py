@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from ...report import OomReport
 from .assemble import Assembler
-from .marks import TRIGGER, Haystack
+from .marks import TRIGGER, WEAK_MARKS, Haystack
 from .survey import Survey
 
 CHUNK_BYTES = 1 << 18
@@ -164,7 +164,14 @@ class Scanner:
     def close(self) -> None:
         """End the log: a last line without newline is a line too."""
         self._take_lines(self._kept)
+        if not self._used and self._read_at is None and WEAK_MARKS.search(self._before):
+            for number, line in enumerate(self._before.split(b"\n"), self._number_of_before()):
+                self._assembler.feed(line.decode("utf-8", "surrogateescape"), number)
         self._assembler.close()
+
+    def _number_of_before(self) -> int:
+        """Return the number of the first line of those that no assembler has seen."""
+        return self._number - self._before.count(b"\n")
 
     def _take_lines(self, end: int) -> None:
         """Take the buffer's lines up to ``end``."""

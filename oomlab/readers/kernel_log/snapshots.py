@@ -77,6 +77,8 @@ def _machine(report: OomReport, page_size: int) -> Machine:
     if memory is None:
         return machine
     total, free = memory.swap_total_kib, memory.swap_free_kib
+    if total is None and _knows_no_swap(report):
+        total = free = 0
     swap = None if total is None else kib_to_pages(total, page_size)
     used = None if total is None or free is None else total - free
     never = (memory.swap_cache or {}).get("add") == 0 and used == 0
@@ -86,6 +88,21 @@ def _machine(report: OomReport, page_size: int) -> Machine:
         cpus=len({cpu.cpu for rows in memory.per_cpu.values() for cpu in rows}) or None,
         swapped_out_pages=0 if never or swap == 0 else None,
     )
+
+
+def _knows_no_swap(report: OomReport) -> bool:
+    """Tell whether the kernel was built without swap: it prints nothing of it among the counts.
+
+    Source: show_swap_cache_info() of CONFIG_SWAP, between the page cache and the pages of RAM
+    (2.6.28 and newer).
+    """
+    memory = report.memory
+    if memory is None or any(gap.startswith("shortened") for gap in report.gaps):
+        return False
+    told = {memory.swap_total_kib, memory.swap_free_kib} != {None} or memory.swap_cache is not None
+    counts = memory.counts_pages.keys()
+    whole = "total pagecache pages" in counts and bool(counts & {"pages RAM", "pages of RAM"})
+    return whole and not told and "pages in swap cache" not in counts
 
 
 def _tasks(report: OomReport, facts: Facts, machine: Machine, gaps: list[Gap]) -> tuple[Task, ...]:
@@ -114,9 +131,12 @@ def _hidden_pages(report: OomReport, facts: Facts, machine: Machine) -> int | No
     columns, memory = report.columns or (), report.memory
     hidden = 0
     if "swapents" not in columns and machine.swapped_out_pages != 0:
-        if memory is None or memory.swap_total_kib is None or memory.swap_free_kib is None:
+        if memory is not None and _knows_no_swap(report):
+            used_kib = 0
+        elif memory is None or memory.swap_total_kib is None or memory.swap_free_kib is None:
             return None
-        used_kib = memory.swap_total_kib - memory.swap_free_kib
+        else:
+            used_kib = memory.swap_total_kib - memory.swap_free_kib
         hidden += kib_to_pages(used_kib, machine.page_size)
     tables = {"nr_ptes", "pgtables_bytes"} & set(columns)
     if not tables and facts.page_tables != "none":

@@ -36,14 +36,17 @@ _BARE_HOST = re.compile(
     r"([\w.-]{1,255}) +(?=(?:\S.{0,15} invoked )?oom-killer: gfp|Out of [Mm]em)"
 )
 """A host's name with no tag after it, as some loggers write it."""
-_NOT_LEARNED = frozenset({"quote", "compose", "dots"})
+_NEXT_STAMP = re.compile(r"[ \t]{2,}(?=\[ *\d{1,10}\.\d{6}\] )")
+"""Where a terminal that was copied put the next line: it fills each with blanks."""
+_STAMP_WIDTH = 16
+_NOT_LEARNED = frozenset({"quote", "compose", "dots", "bold"})
 """Pieces that come and go from line to line."""
 _PUNCTUATION = " \t{}[],>"
 """What stands alone on the lines of pretty JSON, and on empty ones of quoted mail."""
 _MAX_PIECES = 10
 _MAX_HOST = 255
 _TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
-_HOSTS = ("host", "host5424")
+_HOSTS = ("host", "host5424", "node")
 _CALLERS = ("caller", "kcaller")
 
 
@@ -91,6 +94,8 @@ class Unwrapper:
             line = decoded
         if not line.strip(_PUNCTUATION) or line == "MESSAGE":
             return ()
+        if line.find("  [", _STAMP_WIDTH) > 0 and len(rows := _NEXT_STAMP.split(line)) > 1:
+            return [one for row in rows for one in self._lines(row)]
         if ",ncfrag=" in line or self._pieces.pending:
             return [one for whole in self._pieces.add(line) for one in self._lines(whole)]
         return self._lines(line)
