@@ -22,7 +22,6 @@ from oomlab.snapshot import Snapshot
 
 from .deaths import deaths
 from .filling import CHUNK_BYTES
-from .state import with_table
 from .truth import Oom
 
 Json = dict[str, Any]
@@ -123,7 +122,8 @@ class Filling:
         dying = deaths(oom, self.snapshot, self.scene["shares"]) - self._dead
         self._dead |= dying
         possible = [task.pid for task in kill.possible]
-        if oom.victim not in possible and self._had_not_booked(oom, dying):
+        late = self.scene["swap"] and oom.victim not in possible
+        if late and self._had_not_booked(oom, dying):
             self.counts["kills by pages that a thread had not booked before they were swapped"] += 1
             return False
         if oom.victim not in possible:
@@ -150,24 +150,24 @@ class Filling:
     def _had_not_booked(self, oom: Oom, dying: Collection[int]) -> bool:
         """Tell whether pages that no counter showed before they were swapped out decided.
 
-        The table must say so: everybody is as large as before or larger by no more than his
-        threads may have kept back, and by those sizes the victim comes first.
+        The kernel's table must say so: some are larger, by no more than their threads may have
+        kept back, nobody is smaller, and by these sizes the victim comes first.
         """
-        before = {task.pid: task for task in self.snapshot.tasks}
-        for row in oom.rows if self.scene["swap"] else ():
-            task = before.get(row.pid)
-            rss = None if task is None else killer_rss_pages(task, self.era.facts)
-            if task is None or rss is None or task.swap_pages is None:
+        rows, any_grown = {row.pid: row for row in oom.rows}, False
+        tasks = []
+        for task in self.snapshot.tasks:
+            row, rss = rows.get(task.pid), killer_rss_pages(task, self.era.facts)
+            if row is None or rss is None or task.swap_pages is None:
                 continue
             grown = row.rss_pages + row.swap_pages - rss - task.swap_pages
             if not 0 <= grown <= UNBOOKED_PAGES * (task.threads or 1):
                 return False
-        table = with_table(self.snapshot, oom.rows, self._dead - set(dying))
-        return bool(oom.rows) and self._first(table, oom.memcg) == oom.victim
-
-    def _first(self, table: Snapshot, memcg: str | None) -> int | None:
-        victim = rank(table, kernel=self.era, memcg=memcg).victim
-        return None if victim is None else victim.task.pid
+            any_grown = any_grown or grown > 0
+            tasks.append(task._replace(swap_pages=task.swap_pages + grown, kernel_oom_score=None))
+        dead = self._dead - set(dying)
+        left = tuple(task for task in tasks if task.pid not in dead)
+        victim = rank(replace(self.snapshot, tasks=left), kernel=self.era, memcg=oom.memcg).victim
+        return any_grown and victim is not None and victim.task.pid == oom.victim
 
     def _judge_freed(self, kill: Kill, oom: Oom, dying: Collection[int]) -> None:
         """Compare what one death gave back; only without swap is that the cgroup's usage."""
