@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from ...errors import InputError
 from ...kernel.badness import OOM_SCORE_ADJ_MIN
 from ...kernel.scope import system_scope
-from ...kernel.selection import Score
+from ...kernel.score import Score
 from ...snapshot import Machine, Snapshot, Task
 from ...units import KIB
 from ..ranking import Ranking, rank
