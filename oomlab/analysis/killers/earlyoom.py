@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ...kernel.badness import OOM_SCORE_ADJ_MIN
 from ...kernel.scope import system_scope
-from ...kernel.selection import Score
+from ...kernel.score import Score
 from ...snapshot import Snapshot, Task
 from ...units import KIB
 from ..ranking import Ranking, rank
