@@ -39,7 +39,8 @@ def suggest(
 
     ``growth``: the promise holds even if each of ``protect`` grows by so much (what counts
     against it: page tables included). ``raise_only``: lower nothing, which needs CAP_SYS_RESOURCE.
-    ``allow_unkillable``: -1000 may be suggested. ``shared``: pids known to be on one memory map.
+    ``allow_unkillable``: -1000 may be suggested. ``shared``: sets of pids known to be on one memory
+    map each, one alone for who is known to share his with nobody.
 
     Raises InputError where a pid is not there, or the rules have no oom_score_adj.
     """

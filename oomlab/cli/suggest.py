@@ -117,12 +117,14 @@ def suggest(
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
+    here = source is None and proc is None
     found = _suggestion(
         snapshot,
         _Wish(
             protect, sacrifice, leave, everyone, allow_growth, cgroup, raise_only, allow_unkillable
         ),
         kernel,
+        _maps(snapshot) if here else (),
     )
     if snippet is not None:
         _print_snippet(found, snippet)
@@ -182,7 +184,18 @@ class _Wish(NamedTuple):
     allow_unkillable: bool
 
 
-def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggestion:
+def _maps(snapshot: Snapshot) -> tuple[frozenset[int], ...]:
+    """Return who is on one memory map, as far as this process may know it."""
+    from ..readers.same_map import read_same_maps
+
+    return read_same_maps(
+        task.pid for task in snapshot.tasks if task.total_vm_pages and not task.passed_over
+    )
+
+
+def _suggestion(
+    snapshot: Snapshot, wish: _Wish, kernel: str | None, maps: tuple[frozenset[int], ...]
+) -> Suggestion:
     from ..analysis.advice import DELIBERATE
     from ..analysis.ranking import rank
     from ..analysis.selectors import find_memcg
@@ -205,6 +218,7 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
         growth=growth,
         raise_only=wish.raise_only,
         allow_unkillable=wish.allow_unkillable,
+        shared=maps,
     )
 
 
