@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..kernel.adjust import oom_score_adj_of
 from ..kernel.selection import Scorer, scorer
 from .advice import AT_MINIMUM, conflict_text, refusals, remedies, suggestion_cautions
+from .cgroups import described
 from .companions import Shared, companions
 from .movers import Movers
 from .ranking import Ranking
@@ -106,7 +107,8 @@ def _check_known(ranking: Ranking, pids: Collection[int], what: str) -> None:
         raise InputError(f"nobody to {what}")
     unknown = sorted(set(pids) - {task.pid for task in ranking.scope.tasks})
     if unknown:
-        where = f"an OOM of {ranking.scope.memcg}" if ranking.scope.memcg else "this scope"
+        memcg = ranking.scope.memcg
+        where = "this scope" if memcg is None else described(ranking.snapshot, memcg)
         raise InputError(f"process {unknown[0]}, to {what}, is not in {where}")
 
 

@@ -127,8 +127,7 @@ def suggest(
         _maps(snapshot) if here else (),
     )
     if snippet is not None:
-        _print_snippet(found, snippet)
-        return _IMPOSSIBLE if found.impossible else 0
+        return _print_snippet(found, snippet)
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
         _print(found, form, None if all_rows else _SHOWN, hint=not apply)
@@ -231,12 +230,21 @@ def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) ->
         print_table(suggestion_table(found, count, hint=hint), form)
 
 
-def _print_snippet(found: Suggestion, form: Form) -> None:
+def _print_snippet(found: Suggestion, form: Form) -> int:
+    """Print it and return the exit status. Raises InputError where the source lacks something."""
     from ..output.snippets import SNIPPETS
 
-    sys.stdout.write(SNIPPETS[form.value](found))
+    try:
+        text = SNIPPETS[form.value](found)
+    except InputError as error:
+        if not found.impossible:
+            raise
+        tell(str(error))  # a form that has nothing but settings to offer
+        return _IMPOSSIBLE
+    sys.stdout.write(text)
     for caution in found.cautions:
         tell(f"note: {caution}")
+    return _IMPOSSIBLE if found.impossible else 0
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:
