@@ -12,6 +12,7 @@ _FIELD = re.compile(r"([\w-]+):(-?\d+)")
 
 def _summary(report: OomReport, m: Match) -> None:
     nodemask = None if m["nodemask"] == "(null)" else m["nodemask"]
+    told = m.groupdict()  # of a line that was cut the last parts are lost
     report.summary = Summary(
         m["constraint"],
         nodemask,
@@ -19,15 +20,15 @@ def _summary(report: OomReport, m: Match) -> None:
         m["mems"],
         m["all"] is not None,
         m["oom"],
-        m["memcg"],
-        m["comm"],
-        int(m["pid"]),
-        int(m["uid"]),
+        told.get("memcg"),
+        told.get("comm"),
+        number(told.get("pid")),
+        number(told.get("uid")),
     )
     report.cpuset = report.cpuset or m["cpuset"]
     report.mems_allowed = report.mems_allowed or m["mems"]
     report.oom_memcg = m["oom"] or report.oom_memcg
-    report.task_memcg = m["memcg"] or report.task_memcg
+    report.task_memcg = report.summary.task_memcg or report.task_memcg
 
 
 def _announce(report: OomReport, m: Match) -> None:
@@ -80,6 +81,7 @@ def _panic(report: OomReport, m: Match) -> None:
 
 KILL: Handlers = {
     "summary": _summary,
+    "cut_summary": _summary,
     "announce": _announce,
     "kill": _kill,
     "reaper": _reaper,
