@@ -357,3 +357,14 @@ def test_the_dots_that_mips_prints_are_no_ones_cut():
     assert (report.gaps, report.unparsed) == ([], [])
     (report,) = read((log + "...\n" + KILL.format("a")).encode())
     assert report.gaps == ["shortened by hand: '...'"]
+
+
+def test_a_container_of_openvz():
+    (report,) = read(
+        b"Nov 24 12:17:04 node kernel: [758955.653313] Out of memory in UB 1234: OOM killed process "
+        b"21738 (php) score 0 vm:281988kB, rss:17004kB, swap:0kB\n"
+    )
+    (victim,) = report.victims
+    assert (victim.pid, victim.comm, victim.total_vm_kib) == (21738, "php", 281988)
+    assert (report.is_memcg, report.oom_memcg) == (True, "UB 1234")
+    assert "rss:17004kB" in report.notes[0]

@@ -134,7 +134,7 @@ WHOLE = {row["file"][:3] for row in ROWS if row["complete"] == "y"}
 
 
 def test_a_number_that_a_console_wrote_over_is_unknown():
-    """103's console had 142 columns: the last letter of a longer line stands in the last of them."""
+    """103's console had 142 columns: what is longer wrote its last letter into the last."""
     row = next(row for row in ROWS if row["file"].startswith("103"))
     (event,) = events(row)
     (victim,) = event.report.victims

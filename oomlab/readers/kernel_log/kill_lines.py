@@ -7,6 +7,8 @@ import re
 from ...report import Announcement, OomReport, Summary, Victim
 from .handling import Handlers, Match, note, number
 
+_OPENVZ = re.compile(r"Out of memory in (UB \d+)")
+"""OpenVZ's kernel on a container (a user beancounter) that reached its limits."""
 _FIELD = re.compile(r"([\w-]+):(-?\d+)")
 
 
@@ -39,6 +41,10 @@ def _announce(report: OomReport, m: Match) -> None:
 def _kill(report: OomReport, m: Match) -> None:
     pid, kib = int(m["pid"]), {name: int(value) for name, value in _FIELD.findall(m["fields"])}
     uid = number(m["uid1"] or m["uid2"])
+    container = _OPENVZ.fullmatch(m["message"] or "")
+    if container is not None:
+        report.oom_memcg = report.task_memcg = container[1]
+        note(report, m)  # its sizes are of other kinds
     announced = [a for a in report.announcements if a.pid == pid]
     report.victims.append(
         Victim(
@@ -46,7 +52,7 @@ def _kill(report: OomReport, m: Match) -> None:
             m["comm"],
             m["message"],
             kib.get("UID", uid),
-            kib.get("total-vm", kib.get("vsz")),
+            kib.get("total-vm", kib.get("vsz", kib.get("vm"))),
             kib.get("anon-rss"),
             kib.get("file-rss"),
             kib.get("shmem-rss"),

@@ -17,7 +17,7 @@ _FIELD = r"(?:[\w()]+ ?: ?-?\d+(?:kB|KB)|pages_scanned:\d+)"
 _MORE = rf"(?:{_FIELD}|all_unreclaimable\? (?:yes|no))"
 _MESSAGE = (
     r"(?:Out of [Mm]emory|Memory cgroup out of memory|Out of memory \(oom_kill_allocating_task\)"
-    r"|No available memory \(MPOL_BIND\)|No available memory in cpuset)"
+    r"|No available memory \(MPOL_BIND\)|No available memory in cpuset|Out of memory in UB \d+)"
 )
 _CUT = "[>…]"
 """What a pager (``less -S``, journalctl) shows where a line goes on beyond the screen's edge."""
@@ -142,7 +142,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     (
         "kill",
-        rf"(?:(?P<message>{_MESSAGE}): )?Killed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? {_NAME}(?:, UID (?P<uid2>\d+){_WHOLE})?(?P<fields>(?:,? (?:(?:total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):-?\d+kB|(?:UID|oom_score_adj):-?\d+{_WHOLE}))+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?|(?:[ ,][\w:, -]*)?{_CUT})",
+        rf"(?:(?P<message>{_MESSAGE}): )?(?:K|OOM k)illed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? {_NAME}(?:, UID (?P<uid2>\d+){_WHOLE})?(?: score \d+(?= vm:))?(?P<fields>(?:,? (?:(?:total-vm|vsz|vm|anon-rss|file-rss|shmem-rss|pgtables|rss|swap):-?\d+kB|(?:UID|oom_score_adj):-?\d+{_WHOLE}))+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?|(?:[ ,][\w:, -]*)?{_CUT})",
     ),
     (
         "exiting",
