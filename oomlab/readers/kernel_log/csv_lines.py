@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 
 from .json_lines import Message
@@ -16,6 +15,8 @@ def read_csv_line(line: str) -> Message | None:
     """Return the kernel line in a row with a quoted field after others; None where it is none."""
     if not line.endswith('"') or ',"' not in line:
         return None
+    import csv  # for the few logs that are CSV
+
     try:
         fields = next(csv.reader([line], strict=True))
     except (csv.Error, StopIteration):
