@@ -74,7 +74,8 @@ def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
 
 
 def _print_earlyoom(asked: Asked, release: str) -> None:
-    from ..analysis.killers.earlyoom import NEWEST, Settings, rank_earlyoom
+    from ..analysis.killers.earlyoom import rank_earlyoom
+    from ..analysis.killers.earlyoom_settings import NEWEST, Settings
     from ..output.killers import earlyoom as output
 
     if asked.columns == "help":
