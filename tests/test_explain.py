@@ -206,7 +206,9 @@ def test_without_rights_there_is_less_and_it_is_said(sleeper: int) -> None:
     assert "its mappings may not be read" in out
     assert "Killing it would free " in out
     assert "without smaps it is unknown which pages others map too" in out
-    assert f"smaps of 1 process ({sleeper}): Permission denied" in err
+    assert "No memory by kind, no allocator: " in out
+    lacking = f"smaps, maps, environ of 1 process ({sleeper}): Permission denied"
+    assert err == f"oomlab: not read: {lacking}\n"
     assert "What counts against it:" in out
     assert as_nobody("explain", str(sleeper), "--format", "csv")[0] == 2
 
@@ -286,7 +288,9 @@ def test_rates_are_differences_over_time() -> None:
         100.0, 3.0, 0.45, False
     )
     assert "20 major faults a second" in fault_meaning(FaultRates(2.0, 100.0, 20.0, True), 4096)[0]
-    assert "map up to 39M" in fault_meaning(FaultRates(2.0, 10_000.0, 0.0, True), 4096)[0]
+    assert "map 39M a second" in fault_meaning(FaultRates(2.0, 10_000.0, 0.0, True), 4096)[0]
+    assert "map 400K a second" in fault_meaning(FaultRates(2.0, 100.0, 0.0, True), 4096)[0]
+    assert "Few faults" in fault_meaning(FaultRates(2.0, 99.0, 0.0, True), 4096)[0]
     assert fault_meaning(None, 4096) == []
 
 

@@ -9,7 +9,7 @@ from ..analysis.faults import fault_meaning
 from ..analysis.origin import origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
-from .bars import bar
+from .bars import bar, bar_columns
 from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
 from .ranking import rules_line
 from .render import Screen, render_lines, render_table
@@ -70,7 +70,7 @@ def _badness_size(one: Explanation) -> str:
 SHARE_NOTES = {
     "anon": "heap, stacks, private writes",
     "file": "mapped files and programs",
-    "shmem": "tmpfs and shared memory that it maps",
+    "shmem": "tmpfs and shared memory mapped",
     "swap": "swapped out",
     "page tables": "what maps it",
 }
@@ -83,6 +83,7 @@ def _badness(one: Explanation, screen: Screen) -> str:
     formula = one.ranking.era.facts.formula
     in_pages = one.ranking.era.facts.in_pages
     most = max((abs(share.pages) for share in one.shares), default=0)
+    longest = bar_columns(screen, _BAR)
     columns: list[Column[Share]] = [
         Column(name="share", header="SHARE", help="", value=lambda s: s.name, left=True),
         Column(name="pages", header="PAGES", help="", value=lambda s: s.pages),
@@ -97,7 +98,7 @@ def _badness(one: Explanation, screen: Screen) -> str:
             name="bar",
             header="",
             help="",
-            value=lambda s: bar(s.pages, most, _BAR),
+            value=lambda s: bar(s.pages, most, longest),
             left=True,
             keep=2,
         ),
@@ -108,6 +109,8 @@ def _badness(one: Explanation, screen: Screen) -> str:
             value=lambda s: s.why or SHARE_NOTES.get(s.name, ""),
             left=True,
             keep=1,
+            flexible=True,
+            least=24,
         ),
     ]
     shown = [share for share in one.shares if share.pages or share.name in SHARE_NOTES]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..analysis.composition import KindTotal, largest, total
 from ..analysis.explain import Explanation
-from ..analysis.freeing import Freeing, Part
+from ..analysis.freeing import Freeing
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
 from ..units import human, human_range, pages_to_bytes
@@ -91,6 +91,7 @@ KIND_COLUMNS: tuple[Column[KindTotal], ...] = (
         left=True,
         keep=1,
         flexible=True,
+        least=24,
     ),
 )
 
@@ -122,7 +123,7 @@ def kinds_text(one: Explanation, screen: Screen) -> str:
             if denied
             else "it maps nothing"
         )
-        return render_lines(screen, f"No memory by kind: {why}.")
+        return render_lines(screen, f"No memory by kind, no allocator: {why}.")
     return render_table(kinds_table(one, used_only=True), screen) + render_lines(
         screen, *_sums(one)
     )
@@ -169,14 +170,17 @@ def freeing_text(one: Explanation, screen: Screen) -> str:
     freeing = one.freeing
     if freeing is None:
         return ""
-    parts = [
-        _freed_sentence(one, freeing),
-        *(_part("frees", part) for part in freeing.freed if part.high),
-    ]
+    parts = [("frees", part) for part in freeing.freed if part.high]
     if freeing.swap is not None and freeing.swap.high:
-        parts.append(_part("frees", freeing.swap))
-    parts += [_part("keeps", part) for part in freeing.kept]
-    return render_lines(screen, *parts)
+        parts.append(("frees", freeing.swap))
+    parts += [("keeps", part) for part in freeing.kept]
+    sizes = [_range(part.low, part.high) for _, part in parts]
+    widest = max(map(len, sizes), default=0)
+    lines = (
+        f"  {verb} {size:>{widest}}  {part.name}{f' ({part.why})' if part.why else ''}"
+        for (verb, part), size in zip(parts, sizes, strict=True)
+    )
+    return render_lines(screen, _freed_sentence(one, freeing), *lines)
 
 
 def _freed_sentence(one: Explanation, freeing: Freeing) -> str:
@@ -185,11 +189,6 @@ def _freed_sentence(one: Explanation, freeing: Freeing) -> str:
     charged = pages * one.page_size + (task.pagetable_bytes or 0)
     text = f"Killing it would free {_range(freeing.low, freeing.high)} of RAM"
     return f"{text}; it is charged for {human(charged)} (RSS, swap and page tables):"
-
-
-def _part(verb: str, part: Part) -> str:
-    why = f" ({part.why})" if part.why else ""
-    return f"  {verb} {_range(part.low, part.high):>8}  {part.name}{why}"
 
 
 _Entry = tuple[Mapping, Kind]

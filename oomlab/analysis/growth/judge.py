@@ -120,7 +120,7 @@ def _judge_rise(shape: Shape, grew: str, kinds: Mapping[str, Series]) -> tuple[V
 
 
 def _why_unsure(slope: Slope) -> str:
-    """Say why a rise is called no more than that yet: its rate's interval is unknown, or holds 0."""
+    """Say why it is called no more than a rise yet: its rate is unknown, or may be 0."""
     known = "may be 0 as well" if isfinite(slope.low) else "can't be bounded yet"
     return f"too few samples, its rate {known}"
 
