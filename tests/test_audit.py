@@ -100,6 +100,13 @@ def test_a_database_before_batch_work() -> None:
     assert finding.advice == "oomlab suggest --protect 2 --sacrifice 3"
 
 
+def test_a_database_of_many_processes_is_protected_whole() -> None:
+    database = [make_task(pid, 50_000 + pid, comm="postgres") for pid in (2, 3)]
+    batch = [make_task(pid, 10_000, comm="worker", nice=10) for pid in (4, 5, 6, 7)]
+    (finding,) = found(machine(*database, *batch), "vital_before_batch")
+    assert finding.advice == "oomlab suggest --protect name:postgres --sacrifice 7,6,5"
+
+
 @pytest.mark.parametrize(
     ("database", "batch"),
     [
@@ -178,10 +185,28 @@ def test_containers_that_die_with_their_victim() -> None:
     small = inside(2, BOX, 100), inside(3, BOX, 9000)
     assert not found(machine(*small, memcgs=box(oom_group=True)), "worker_not_main")
     assert not found(machine(small[1], memcgs=box()), "worker_not_main")
+    # Who would die can't be told: perhaps the main process.
+    unsure = [task._replace(cgroups=(("", BOX),)) for task in two_that_look_equal()]
+    assert not found(machine(*unsure, memcgs=box(), release="6.12.100"), "worker_not_main")
     unit = "/system.slice/web.service"
     renamed = (box()[0], box()[1], box()[2]._replace(path=unit))
     service = inside(2, unit, 100), inside(3, unit, 9000)
     assert not found(machine(*service, memcgs=renamed), "worker_not_main")
+
+
+def two_that_look_equal() -> tuple[Task, Task]:
+    return (
+        make_task(2, 1000, rss_stat_pages=None, start_ticks=1),
+        make_task(3, 1001, rss_stat_pages=None, start_ticks=2),
+    )
+
+
+def test_a_group_above_the_container_does_not_count_at_its_own_limit() -> None:
+    """memory.oom.group is looked for from the victim up to the cgroup that ran out, no further."""
+    above, slice_, container = box()
+    memcgs = (above, slice_._replace(oom_group=True), container)
+    small = inside(2, BOX, 100), inside(3, BOX, 9000)
+    assert found(machine(*small, memcgs=memcgs), "worker_not_main")
 
 
 def test_the_engine_knows_the_main_process() -> None:
@@ -229,7 +254,7 @@ def test_every_check_is_tested_here() -> None:
 def test_the_audit_of_the_node(run_cli: Run) -> None:
     status, out, err = run_cli("suggest", "--from", NODE)
     assert (status, err) == (0, "")
-    assert out.startswith("5 findings: 5 warning")
+    assert out.startswith("5 findings: 5 warnings.")
     assert "worker: an OOM killed in it 3 times" in out
     status, out, _ = run_cli("suggest", "--from", NODE, "--format", "json")
     document = json.loads(out)

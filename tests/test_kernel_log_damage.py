@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernel_logs import one_event, read, understood
 from mutated_logs import worst_of
 
-from oomlab.readers.kernel_log import assemble
+from oomlab.readers.kernel_log import events
 from oomlab.readers.kernel_log.source import Reading, read_events
 
 LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")
@@ -116,7 +116,7 @@ FLOODS = [
 
 @pytest.mark.parametrize("line", FLOODS)
 def test_a_flood_of_one_line_in_an_event_is_held_within_bounds(line, monkeypatch):
-    monkeypatch.setattr(assemble, "MAX_LINES", 500)
+    monkeypatch.setattr(events, "MAX_LINES", 500)
     head, kill = LOG.splitlines(keepends=True)[:12], b"Killed process 7 (x) total-vm:1kB\n"
     flood = b"".join(line % n if b"%d" in line else line for n in range(5000))
     log = b"".join(head) + flood + kill

@@ -126,7 +126,22 @@ def test_units_of_a_user_go_to_the_user_s_place(node: Snapshot) -> None:
         task._replace(cgroups=(("", path),)) if task.pid == 433 else task for task in node.tasks
     )
     raised = suggest(rank(replace(node, tasks=tasks)), [538], [433], raise_only=True)
-    assert "# /etc/systemd/user/build.service.d/50-oomlab.conf" in SNIPPETS["systemd"](raised)
+    text = SNIPPETS["systemd"](raised)
+    assert "# /etc/systemd/user/build.service.d/50-oomlab.conf" in text
+    assert text.endswith(
+        "# systemctl --user daemon-reload && systemctl --user restart build.service\n"
+    )
+    assert "CAP_SYS_RESOURCE" not in text
+    lowered = suggest(rank(replace(node, tasks=tasks)), [433])
+    assert "# A user's systemd has no CAP_SYS_RESOURCE" in SNIPPETS["systemd"](lowered)
+
+
+def test_those_left_as_they_are_break_no_promise(run_cli: Run) -> None:
+    """What engines and units set low on purpose is not among all others, for an owner too."""
+    wanted = ("--from", NODE, "--protect", "redis-server", "--as", "docker")
+    assert "does not hold" not in run_cli("suggest", *wanted)[1]
+    grown = ("--from", NODE, "--protect", "531", "--sacrifice", "524", "--as", "docker")
+    assert "does not hold" in run_cli("suggest", *grown)[1]
 
 
 def docker_answer(line: str) -> str:

@@ -127,7 +127,7 @@ def test_what_can_t_be_done_exits_with_1(run_cli: Run) -> None:
         (["--protect", "999999"], "no process '999999' here"),
         (["--protect", ""], "empty name"),
         (["--protect", "cache,"], "empty name"),
-        (["--protect", "cache", "--allow-growth", "half"], "'half' is not a size"),
+        (["--protect", "cache", "--allow-growth", "half"], "'half' is no growth"),
         (["--protect", "cache", "--allow-growth", "-5%"], "is no growth"),
         (["--protect", "cache", "--cgroup", "nowhere"], "nowhere"),
         (["--protect", "cache", "--cgroup", "worker"], "is not in an OOM of /system.slice"),

@@ -32,6 +32,7 @@ from oomlab.cli.until import parse_condition
 from oomlab.errors import InputError, SnapshotFormatError, SourceError
 from oomlab.output.watch_document import watch_document
 from oomlab.readers import samples as recording
+from oomlab.readers.in_use import HeapReader
 from oomlab.readers.kinds import parse_heap, read_kinds
 from oomlab.readers.procfs import PROC
 from oomlab.readers.samples import Recorder, read_samples
@@ -179,6 +180,27 @@ def test_holes_in_a_real_heap_are_told_from_a_leak(tmp_path: Path) -> None:
     found = view.rows[0].judgement
     assert found.verdict == "fragmentation-like", found
     assert "in use grew by" in found.because
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.skipif(not may_read_siblings(), reason="kernel.yama.ptrace_scope forbids it")
+def test_a_heap_that_was_not_there_is_soon_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "late"
+    source = "#include <stdlib.h>\n#include <unistd.h>\nint main(void)"
+    source += "{ usleep(300000); return malloc(5000) ? pause() : 1; }"
+    subprocess.run(["cc", "-O0", "-x", "c", "-o", path, "-"], input=source, text=True, check=True)
+    reader, seen, found = HeapReader(Path("/proc")), [], {}
+    with subprocess.Popen([path]) as process:
+        who = (process.pid, 0)
+        deadline = time.monotonic() + 20
+        while not found and time.monotonic() < deadline:
+            found = reader.read_some([who])
+            seen.append(bool(found))
+            time.sleep(0.05)
+        reader.close()
+        process.kill()
+    assert not seen[0]
+    assert found[who].in_use_bytes >= 5000
 
 
 def test_a_setting_changed_unseen_is_seen_in_its_turn() -> None:

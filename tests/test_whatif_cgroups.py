@@ -165,8 +165,19 @@ def test_groups_moves_and_a_scope_of_ones_own(run_cli: Run) -> None:
     )
     out = run_cli("whatif", *FROM, "--move", "python3=worker", "--cgroup", "worker")[1]
     assert "with these edits, 433 (python3)." in out
-    machine_wide = run_cli("whatif", *FROM, "--move", "python3=worker")[1]
-    assert machine_wide.startswith("Nothing changes: ")
+
+
+def test_an_edit_is_judged_where_it_matters(run_cli: Run) -> None:
+    """Without --cgroup: in the cgroup edited, or the nearest above it that has a limit."""
+    out = run_cli("whatif", *FROM, "--move", "python3=worker")[1]
+    assert "now in container worker; with these edits, 433 (python3)." in out
+    out = run_cli("whatif", *FROM, "--oom-group", "worker=on")[1]
+    assert "now in container worker; with these edits, 531 (gunicorn) and with it 4 others" in out
+    whole = run_cli("whatif", *FROM, "--move", "python3=/user.slice")[1]
+    assert whole.startswith("Nothing changes: ")
+    inner = "/kubepods.slice/kubepods-burstable.slice"
+    above = run_cli("whatif", *FROM, "--move", f"python3={inner}", "--format", "json")[1]
+    assert json.loads(above)["after"]["scope"]["memcg"] == "/kubepods.slice"
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,12 @@ def keeps_promise(found: Suggestion, owners: Iterable[Owner], kind: Kind) -> boo
 
     snapshot = replace(applied, tasks=tuple(map(changed, applied.tasks)))
     wish = found.wish
-    scope = found.ranking.scope
     again = suggest(
-        rank(snapshot, kernel=found.ranking.era, memcg=scope.memcg),
+        rank(snapshot, kernel=found.ranking.era, memcg=found.ranking.scope.memcg),
         wish.protect,
-        wish.sacrifice,
-        leave=wish.leave,
+        [task.pid for task in found.sacrificed],
         growth=wish.growth,
+        allow_unkillable=wish.allow_unkillable,
+        shared=wish.shared,
     )
     return not again.changes and not again.impossible

@@ -107,6 +107,12 @@ def is_limited(memcg: Memcg) -> bool:
     return any(limit is not None and limit != UNLIMITED_PAGES for limit in limits)
 
 
+def limited_above(snapshot: Snapshot, path: str) -> str | None:
+    """Return the innermost cgroup, from ``path`` up, that has a limit; None for the machine."""
+    above = Members(snapshot).above(path)
+    return next((memcg.path for memcg in above if is_limited(memcg)), None)
+
+
 def _has(scope: OomScope, task: Task) -> bool:
     return scope.ranking is not None and any(one is task for one in scope.ranking.scope.tasks)
 

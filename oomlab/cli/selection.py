@@ -42,4 +42,8 @@ def parse_growth(text: str, page_size: int) -> Growth:
         if not number.isascii() or not number.isdigit() or int(number[:9]) > _MOST_PERCENT:
             raise InputError(f"{text!r} is no growth: write for example 50% or 2G")
         return Growth(percent=int(number))
-    return Growth(pages=bytes_to_pages(parse_size(text), page_size))
+    try:
+        size = parse_size(text)
+    except InputError as error:
+        raise InputError(f"{text!r} is no growth: write for example 50% or 2G") from error
+    return Growth(pages=bytes_to_pages(size, page_size))

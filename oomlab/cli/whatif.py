@@ -127,18 +127,28 @@ def whatif(
         after, edits = apply_all(snapshot, wanted)
     if kernel is not None:
         edits.append(Edit(kind="kernel", value=kernel, text=f"rules of {kernel}"))
-    memcg = _scope(snapshot, cgroup, edits)
+    memcg = _scope(after, cgroup, edits)
     before = _ranked_now(snapshot, kernel, memcg)
     then = rank(after, kernel=kernel or before.era, memcg=memcg)
     _print(before, then, edits, chosen, count, form)
 
 
 def _scope(snapshot: Snapshot, cgroup: str | None, edits: list[Edit]) -> str | None:
-    """Return whose OOM is asked about: --cgroup's, or where a limit is changed, that one's."""
+    """Return whose OOM is asked about: --cgroup's, else the cgroup's that was edited last.
+
+    Where that has no limit, the nearest one above it that has: none is the machine.
+    """
     if cgroup is not None:
         return memcg_path(snapshot, cgroup)
     limited = [edit.path for edit in edits if edit.kind in ("limit", "swap_limit")]
-    return limited[-1] if limited else None
+    if limited:
+        return limited[-1]
+    edited = [edit.path for edit in edits if edit.path is not None]
+    if not edited:
+        return None
+    from ..analysis.scopes import limited_above
+
+    return limited_above(snapshot, edited[-1])
 
 
 def _with_totals(snapshot: Snapshot, wanted: list[Wanted]) -> Snapshot:

@@ -49,8 +49,12 @@ def heading(findings: Sequence[Finding]) -> str:
     if not findings:
         return "Nothing found: no setting here would surprise anybody when memory runs out."
     counts = [(sum(f.severity == severity for f in findings), severity) for severity in SEVERITIES]
-    said = ", ".join(f"{count} {severity}" for count, severity in counts if count)
+    said = ", ".join(_counted(count, severity) for count, severity in counts if count)
     return f"{len(findings)} finding{'' if len(findings) == 1 else 's'}: {said}."
+
+
+def _counted(count: int, severity: str) -> str:
+    return f"{count} {severity}{'s' if severity == 'warning' and count > 1 else ''}"
 
 
 def audit_table(ranking: Ranking, findings: Sequence[Finding]) -> Table[Finding]:

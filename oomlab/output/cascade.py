@@ -46,11 +46,12 @@ def cascade_table(
     marked = frozenset(i for i, row in enumerate(rows) if row.kill.protected)
     hidden = len(cascade.kills) - len(rows)
     footer = [f"and {hidden} more (--all lists them)."] if hidden > 0 else []
+    ending = _ending(cascade)
     return Table(
         columns=columns,
         rows=rows,
         heading=_heading(cascade, free_bytes),
-        footer=footer + _ending(cascade),
+        footer=[*footer, "", *ending] if ending else footer,
         marked=marked,
         fixed=fixed,
     )

@@ -30,8 +30,10 @@ _MOST_CPU_SECONDS = 0.5
 """For one heap: one that takes longer has too many free chunks to be read again and again."""
 _MOST_MEMORY_BYTES = 1 << 29
 """More than what the reader has to begin with."""
+_FIRST_PAUSE_SECONDS = 1.0
+"""After a refusal: no malloc yet, in the middle of a change; doubled after each."""
 _PAUSE_SECONDS = 60.0
-"""After a refusal: another allocator, no malloc yet, not ours to read."""
+"""After many: another allocator, not ours to read."""
 _LONG_PAUSE_SECONDS = 600.0
 """After a heap that was too large to be read."""
 _LISTS_ONLY_BYTES = 0
@@ -65,6 +67,8 @@ class HeapReader:
         self._last = time.monotonic()
         self._next: dict[Identity, float] = {}
         """The order of turns: when each was read last, or may be asked again."""
+        self._pauses: dict[Identity, float] = {}
+        """Of those that refused last time: how many seconds they were left alone."""
         self._children: list[_Child] = []
 
     def own_pids(self) -> set[int]:
@@ -78,6 +82,7 @@ class HeapReader:
         self._saved_seconds = min(self._saved_seconds + earned, _MOST_SAVED_SECONDS)
         self._last = now
         self._next = {who: self._next.get(who, 0.0) for who in processes}
+        self._pauses = {who: one for who, one in self._pauses.items() if who in self._next}
         found = self._collect(now)
         reading = {child.who for child in self._children}
         for who in sorted(self._next, key=lambda who: self._next[who]):
@@ -110,9 +115,19 @@ class HeapReader:
             if data:
                 found[child.who] = InUse(*marshal.loads(data))
             if child.who in self._next:
-                pause = _LONG_PAUSE_SECONDS if os.WIFSIGNALED(status) else _PAUSE_SECONDS
-                self._next[child.who] = now if data else now + pause
+                self._next[child.who] = now + self._pause(child.who, bool(data), status)
         return found
+
+    def _pause(self, who: Identity, told: bool, status: int) -> float:
+        """Return for how many seconds a heap that was read is left alone."""
+        last = self._pauses.pop(who, None)
+        if told:
+            return 0.0
+        if os.WIFSIGNALED(status):
+            return _LONG_PAUSE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS if last is None else min(2 * last, _PAUSE_SECONDS)
+        self._pauses[who] = pause
+        return pause
 
 
 def _start(root: Path, who: Identity) -> _Child:

@@ -17,6 +17,7 @@ from oomlab.analysis.cascade import Kill, cascade
 from oomlab.analysis.ranking import Ranking, rank
 from oomlab.analysis.scopes import OomScope, find_scopes
 from oomlab.kernel.eras import Era
+from oomlab.kernel.usage import killer_rss_pages
 from oomlab.snapshot import Snapshot
 
 from .deaths import deaths
@@ -31,6 +32,9 @@ FORKED_PAGES = 16
 """The crowd's processes are forks of one program that renamed themselves: what they have not
 written to since is in the RSS of all. Nothing in /proc tells (docs/scopes.md), so allow for it."""
 IN_A_ROW = 3
+UNBOOKED_PAGES = 64
+"""Up to 6.1 a thread books as many page faults later (TASK_RSS_EVENTS_THRESH in mm/memory.c). A
+counter below 0 reads as 0, so what it keeps back shows once the memory is swapped out."""
 STOCK_PAGES = 64
 """Charged in advance by each CPU, at each level (MEMCG_CHARGE_BATCH)."""
 
@@ -47,6 +51,7 @@ class Filling:
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
         self._dead: set[int] = set()
+        self._all_known = True
         self._longest = 0
         cpus = snapshot.machine.cpus or 1
         self._stock_pages = STOCK_PAGES * cpus
@@ -85,8 +90,7 @@ class Filling:
         """Judge the kills from ``start`` on at one limit; return how many were judged."""
         memcg = self.ooms[start].memcg
         if memcg is None:
-            self.counts["kills without a report"] += len(self.ooms) - start
-            return len(self.ooms)
+            return self._pass_over(start)
         said = cascade(self._ranking(memcg))
         row = 0
         for kill, oom in zip(said.kills, self.ooms[start:], strict=False):
@@ -101,11 +105,27 @@ class Filling:
         self._longest = max(self._longest, row)
         return max(row, 1)
 
+    def _pass_over(self, start: int) -> int:
+        """Pass over a kill whose report is lost: its limit is unknown, but not who is dead."""
+        oom = self.ooms[start]
+        gone = [set(s["gone"]) for s in self.body["steps"] if oom.victim in s.get("gone", ())]
+        if not gone:  # the line names a thread: whose is not said
+            self._all_known = False
+            self.counts["kills without a report"] += len(self.ooms) - start
+            return len(self.ooms) - start
+        self.counts["kills without a report"] += 1
+        self._dead |= deaths(oom, self.snapshot, self.scene["shares"]) & gone[0]
+        return 1
+
     def _judge_kill(self, kill: Kill, oom: Oom) -> bool:
         """Judge one kill; return whether the rest of what was said still applies."""
         dying = deaths(oom, self.snapshot, self.scene["shares"]) - self._dead
         self._dead |= dying
         possible = [task.pid for task in kill.possible]
+        late = self.scene["swap"] and oom.victim not in possible
+        if late and self._had_not_booked(oom, dying):
+            self.counts["kills by pages that a thread had not booked before they were swapped"] += 1
+            return False
         if oom.victim not in possible:
             self.faults.append(
                 f"kill {kill.number} in {oom.memcg}: said {possible}, was {oom.victim}"
@@ -127,6 +147,28 @@ class Filling:
         # Who is on the victim's memory map is not visible beforehand: if some were, say anew.
         return dying == killed
 
+    def _had_not_booked(self, oom: Oom, dying: Collection[int]) -> bool:
+        """Tell whether pages that no counter showed before they were swapped out decided.
+
+        The kernel's table must say so: some are larger, by no more than their threads may have
+        kept back, nobody is smaller, and by these sizes the victim comes first.
+        """
+        rows, any_grown = {row.pid: row for row in oom.rows}, False
+        tasks = []
+        for task in self.snapshot.tasks:
+            row, rss = rows.get(task.pid), killer_rss_pages(task, self.era.facts)
+            if row is None or rss is None or task.swap_pages is None:
+                continue
+            grown = row.rss_pages + row.swap_pages - rss - task.swap_pages
+            if not 0 <= grown <= UNBOOKED_PAGES * (task.threads or 1):
+                return False
+            any_grown = any_grown or grown > 0
+            tasks.append(task._replace(swap_pages=task.swap_pages + grown, kernel_oom_score=None))
+        dead = self._dead - set(dying)
+        left = tuple(task for task in tasks if task.pid not in dead)
+        victim = rank(replace(self.snapshot, tasks=left), kernel=self.era, memcg=oom.memcg).victim
+        return any_grown and victim is not None and victim.task.pid == oom.victim
+
     def _judge_freed(self, kill: Kill, oom: Oom, dying: Collection[int]) -> None:
         """Compare what one death gave back; only without swap is that the cgroup's usage."""
         steps = [step for step in self.body["steps"] if set(step.get("gone", ())) == set(dying)]
@@ -144,7 +186,8 @@ class Filling:
 
     def _judge_end(self) -> None:
         """Where memory was refused nobody may be left whom the kernel could kill."""
-        if self.faults or self.body["steps"][-1]["why"] in ("killed", "enough"):
+        unfinished = self.body["steps"][-1]["why"] in ("killed", "enough")
+        if self.faults or unfinished or not self._all_known:
             return
         place = self.ooms[-1].memcg if self.ooms else None
         if place is None:

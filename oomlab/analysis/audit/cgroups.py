@@ -9,6 +9,7 @@ from ...kernel.badness import OOM_SCORE_ADJ_MIN
 from ...snapshot import UNLIMITED_PAGES, Memcg, Task
 from ...units import human
 from ..cgroups import container_of
+from ..choice import choose
 from ..scopes import OomScope, is_limited
 from .finding import Facts, Finding, listed, named
 
@@ -79,29 +80,29 @@ def _swaps_freely(facts: Facts, memcg: Memcg) -> bool:
 
 def workers_of_containers(facts: Facts) -> Iterator[Finding]:
     """A container whose likely victim is not its main process: it lives on without its worker."""
-    for scope, main, inside in _with_main(facts):
+    for scope, main in _with_main(facts):
         if scope.place.kind != "container" or scope.ranking is None:
             continue
-        victim = scope.ranking.victim
-        if victim is None or victim.task is main or _dies_whole(facts, scope):
-            continue
-        if len(inside) < 2 or main not in inside:
+        choice = choose(scope.ranking, panics=False)
+        dead = {task.pid for task in choice.killed}
+        dead |= {score.task.pid for score in scope.ranking.possible_victims}
+        if choice.victim is None or main.pid in dead:
             continue
         yield Finding(
             "warning",
             "worker_not_main",
             scope.name,
-            f"an OOM in it kills {named(victim.task)}, not its main process {named(main)}: "
+            f"an OOM in it kills {named(choice.victim)}, not its main process {named(main)}: "
             "the container lives on without it, and no engine restarts it",
             "memory.oom.group (Kubernetes sets it), or let the main process watch its workers",
-            (victim.task.pid, main.pid),
+            (choice.victim.pid, main.pid),
             scope.path,
         )
 
 
 def silent_kills(facts: Facts) -> Iterator[Finding]:
     """A cgroup that has lost processes to an OOM while its main process lives on."""
-    for scope, main, _ in _with_main(facts):
+    for scope, main in _with_main(facts):
         kills = scope.memcg.oom_kills if scope.memcg is not None else None
         if kills:
             times = "once" if kills == 1 else f"{kills} times"
@@ -118,14 +119,14 @@ def silent_kills(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _with_main(facts: Facts) -> Iterator[tuple[OomScope, Task, list[Task]]]:
+def _with_main(facts: Facts) -> Iterator[tuple[OomScope, Task]]:
     """Yield the services and containers with their main process, all alive."""
     for scope in facts.cgroup_scopes:
         if scope.place.kind not in ("container", "unit") or scope.place.below:
             continue
         inside = [task for task in facts.inside(scope) if task.has_mm is not False]
         if inside:
-            yield scope, _main(facts, scope, inside), inside
+            yield scope, _main(facts, scope, inside)
 
 
 def _main(facts: Facts, scope: OomScope, inside: list[Task]) -> Task:
@@ -136,9 +137,3 @@ def _main(facts: Facts, scope: OomScope, inside: list[Task]) -> Task:
             if task.pid == known.main_pid:
                 return task
     return min(inside, key=lambda task: (task.start_ticks or 0, task.pid))
-
-
-def _dies_whole(facts: Facts, scope: OomScope) -> bool:
-    """Tell whether memory.oom.group of the cgroup or of one above kills it whole."""
-    path = scope.path or "/"
-    return any(memcg.oom_group for memcg in facts.members.above(path) if memcg.path != "/")

@@ -25,6 +25,7 @@ BATCH = frozenset({
 })
 """Names of programs whose work can be done again; so can that of any process with nice > 0."""
 # fmt: on
+_MOST_ADVISED = 3
 
 
 def settings_of_the_machine(facts: Facts) -> Iterator[Finding]:
@@ -116,12 +117,16 @@ def vital_before_batch(facts: Facts) -> Iterator[Finding]:
         if not later:
             continue
         done.add(task.comm)
+        alike = sum(other.task.comm == task.comm for other in killable)
+        # Of a database with many processes the death of any is the death of all.
+        protect = f"name:{task.comm}" if alike > 1 else task.pid
+        sacrifice = ",".join(str(other.pid) for other in later[:_MOST_ADVISED])
         yield Finding(
             "warning",
             "vital_before_batch",
             named(task),
             f"it would be killed before {listed(later)}, whose work can be done again",
-            f"oomlab suggest --protect {task.pid} --sacrifice {later[0].pid}",
+            f"oomlab suggest --protect {protect} --sacrifice {sacrifice}",
             (task.pid, *(other.pid for other in later)),
         )
 

@@ -43,12 +43,23 @@ def _is_users(place: Place) -> bool:
 
 
 def _afterwards(owners: list[Owner]) -> list[str]:
-    units = " ".join(sorted({owner.place.unit or "" for owner in owners}))
     lines = comment(
         "It counts from each unit's next start. A program that sets oom_score_adj for its own "
         "children (PostgreSQL, Chromium, container engines) still does."
     )
-    return [*lines, f"# systemctl daemon-reload && systemctl restart {units}"]
+    of_users = [owner for owner in owners if _is_users(owner.place)]
+    if any(owner.protects for owner in of_users):
+        lines += comment(
+            "A user's systemd has no CAP_SYS_RESOURCE: a value below its own (100 unless "
+            "user@.service sets another) does not take effect."
+        )
+    lines += _restart("systemctl", [owner for owner in owners if owner not in of_users])
+    return lines + _restart("systemctl --user", of_users)
+
+
+def _restart(command: str, owners: list[Owner]) -> list[str]:
+    units = " ".join(sorted({owner.place.unit or "" for owner in owners}))
+    return [f"# {command} daemon-reload && {command} restart {units}"] if units else []
 
 
 def _limits(found: Suggestion) -> list[str]:

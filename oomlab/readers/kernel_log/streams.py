@@ -89,6 +89,16 @@ class Streams(dict[Key, Stream]):
         first.unheard += 1
         return second
 
+    def only_one(self, wrapped: Wrapped) -> Stream | None:
+        """Return the one stream that fits where a line lacks a part of the key."""
+        fitting = [
+            stream
+            for (host, caller, _), stream in self.items()
+            if host in (None, wrapped.host) or wrapped.host is None
+            if caller is None or wrapped.caller is None
+        ]
+        return fitting[0] if len(fitting) == 1 else None
+
 
 def _begins_beside(first: Stream, line: Line, now: float) -> bool:
     """Tell whether a report begins by another clock while one is open that is not over."""
