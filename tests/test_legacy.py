@@ -22,7 +22,8 @@ from oomlab.kernel.legacy import (
     shift_hz,
 )
 from oomlab.kernel.scope import Scope, system_scope
-from oomlab.kernel.selection import Score, scorer
+from oomlab.kernel.score import Score
+from oomlab.kernel.selection import scorer
 from oomlab.snapshot import Task
 
 LEGACY = {"total_vm_pages": 25_600, "threads": 1, "cpu_ticks": 0, "nice": 0, "cap_effective": 0}

@@ -7,7 +7,7 @@ from .adjust import OOM_DISABLE, oom_adj_reader
 from .eras import Era
 from .legacy import LegacyRange, legacy_formula, legacy_reader
 from .scope import Scope
-from .selection import Score
+from .score import Score
 
 
 class LegacyScorer:
