@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from oomlab import rank
 from oomlab.kernel.eras import era_of
-from oomlab.kernel.legacy import (
-    LegacyInputs,
-    cpu_clocks,
-    cpu_roots,
-    legacy_badness,
-    legacy_reader,
-    run_root,
-    shift_hz,
-)
+from oomlab.kernel.legacy import LegacyInputs, legacy_badness, run_root, shift_hz
+from oomlab.kernel.legacy_inputs import cpu_clocks, cpu_roots, legacy_reader
 from oomlab.kernel.scope import Scope, system_scope
 from oomlab.kernel.score import Score
 from oomlab.kernel.selection import scorer
