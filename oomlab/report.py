@@ -17,7 +17,7 @@ class Trigger(NamedTuple):
 
     comm: str | None
     gfp_mask: int | None
-    """None where who showed the log made its digits unreadable."""
+    """None where its digits are lost: made unreadable, or cut off."""
     gfp_flags: tuple[str, ...] | None
     order: int | None = None
     """-1 where somebody asked for the kill (sysrq-f)."""
@@ -91,7 +91,7 @@ class Victim(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The ``oom-kill:`` line (5.0 and newer)."""
+    """The ``oom-kill:`` line (5.0 and newer); what is None was cut off."""
 
     constraint: str
     nodemask: str | None
@@ -100,9 +100,9 @@ class Summary(NamedTuple):
     global_oom: bool
     oom_memcg: str | None
     task_memcg: str | None
-    comm: str
-    pid: int
-    uid: int
+    comm: str | None
+    pid: int | None
+    uid: int | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,8 +171,11 @@ class OomReport:
     @property
     def is_memcg(self) -> bool:
         """Tell whether a memory cgroup's limit was hit, not the machine's memory."""
-        if self.summary is not None:
-            return self.summary.oom_memcg is not None
+        summary = self.summary
+        if summary is not None and (summary.global_oom or summary.oom_memcg is not None):
+            return not summary.global_oom
+        if summary is not None and summary.constraint == "CONSTRAINT_MEMCG":
+            return True
         said = [v.message or "" for v in self.victims] + [a.message for a in self.announcements]
         return self.oom_memcg is not None or any("cgroup" in text for text in said)
 

@@ -225,6 +225,16 @@ def test_only_some_nodes_were_allowed_and_nothing_tells_of_the_others():
     assert "the allowed nodes are full" not in causes(BASE)
 
 
+def test_the_allowed_nodes_have_no_memory_any_more():
+    log = one_event("6.12", "cpuset").decode()
+    log = re.sub(r"(?m)^.* (?:\w+ free:|\w+: |lowmem_reserve).*kB.*\n", "", log)
+    cause = "the allowed nodes are full"
+    assert cause in causes(log)
+    assert any(
+        line.startswith("no zone of theirs is listed; free:") for line in evidence(log, cause)
+    )
+
+
 HEAD = (
     "app invoked oom-killer: gfp_mask={mask}, order={order}, oom_score_adj=0\n"
     "{more}CPU: 1 PID: 7 Comm: app Not tainted 5.10.1 #1\nMem-Info:\n"
@@ -324,6 +334,18 @@ def test_enough_was_free_again():
 CMA = "free memory is CMA's, which this request may not use"
 
 
+def test_how_much_is_cmas_may_be_cut_off_its_line():
+    log = one_event("7.2-causes", "cma").decode()
+    first, *others = re.findall(r"(?m)^.* free:\d+kB .*\n", log)
+    once = log.replace(first, first.partition(" present:")[0] + "\n")
+    assert CMA in causes(once)
+    for line in others:
+        once = once.replace(line, line.partition(" present:")[0] + "\n")
+    if others:
+        again = "enough was free again when the report was printed"
+        assert not {CMA, again} & set(causes(once))
+
+
 def test_free_memory_that_is_cmas():
     assert CMA in causes(zones(blocks=20_000, cma=78_000, high=400))
     assert CMA not in causes(zones(blocks=20_000, cma=1_000, high=400))
@@ -405,6 +427,14 @@ def test_protected_processes_leave_only_small_ones():
     assert "the largest processes are protected" in causes(BASE)
     own = causes(one_event("6.12", "global-self"))
     assert "the largest processes are protected" not in own
+
+
+def test_protected_processes_that_hold_next_to_nothing_are_no_cause():
+    pages = {"pages RAM": 1 << 26, "pages reserved": 0}
+    larger = BASE
+    for what, number in pages.items():
+        larger = re.sub(rf"\d+ {what}", f"{number} {what}", larger)
+    assert "the largest processes are protected" not in causes(larger)
 
 
 CGROUP = (

@@ -1,7 +1,8 @@
 # ruff: noqa: E501  # lines of logs, however long
 """Logs as people paste them: mails, forums, web pages, terminals; each shape was met somewhere."""
 
-from kernel_logs import one_event, read
+import pytest
+from kernel_logs import event_of, one_event, read, understood
 from test_kernel_log_peers import HEAD, KILL, ROW, TABLE
 
 from oomlab.readers.kernel_log.snapshots import report_snapshot
@@ -275,3 +276,95 @@ def test_a_piece_without_trigger_and_kill_is_found_in_a_small_log():
 def test_memory_shown_by_hand_is_no_event():
     log = "sysrq: Show Memory\nMem-Info:\nactive_anon:9 inactive_anon:0 isolated_anon:0\n" + COUNTS
     assert not read(log.encode())
+
+
+def cut(log, width, sign=">"):
+    """The log as a pager shows it that cuts lines at the screen's edge."""
+    lines = [f"Feb 04 16:15:15 host kernel: {line.partition('] ')[2]}" for line in log.splitlines()]
+    return "\n".join(x if len(x) <= width else x[: width - 1] + sign for x in lines).encode()
+
+
+def told(fields, whole):
+    """What is told of some fields is what the whole line tells, or nothing."""
+    return all(value in (None, other) for value, other in zip(fields, whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [("6.12", "global-1"), ("6.12", "memcg-self"), ("4.19", "global-1"), ("3.10", "global-1")],
+)
+@pytest.mark.parametrize("width", range(76, 230, 3))
+def test_lines_cut_at_the_edge_of_a_screen_tell_nothing_that_is_not_so(kernel, name, width):
+    log = one_event(kernel, name).decode()
+    (whole,) = read(cut(log, 9999))
+    (report,) = read(cut(log, width))
+    trigger = report.trigger
+    assert told(trigger._replace(pid=None, gfp_flags=None), whole.trigger)
+    assert trigger.comm == whole.trigger.comm
+    flags = whole.trigger.gfp_flags
+    assert trigger.gfp_flags is None or trigger.gfp_flags == flags[: len(trigger.gfp_flags)]
+    for victim, other in zip(report.victims, whole.victims, strict=False):
+        assert other.comm.startswith(victim.comm)
+        assert told(victim._replace(comm=None, reaped=None), other)
+    assert report.release in (None, whole.release) or report.release.endswith(">")
+    assert report.is_memcg == whole.is_memcg
+    assert report.constraint in (None, whole.constraint)
+    assert report.oom_memcg in (None, whole.oom_memcg)
+    if report.summary is not None:
+        assert report.summary.global_oom <= whole.summary.global_oom
+        assert told(report.summary._replace(global_oom=None), whole.summary)
+    assert [a.score for a in report.announcements if a.score is not None] in (
+        [],
+        [a.score for a in whole.announcements],
+    )
+    if whole.memory is not None:
+        for zone, other in zip(report.memory.zones, whole.memory.zones, strict=True):
+            assert zone.fields_kib.items() <= other.fields_kib.items()
+        for node, fields in report.memory.nodes_kib.items():
+            assert fields.items() <= whole.memory.nodes_kib[node].items()
+    assert [row._replace(comm="") for row in report.tasks] in (
+        [],
+        [row._replace(comm="") for row in whole.tasks],
+    )
+
+
+def test_lines_cut_by_a_pager_are_said_to_be():
+    log = one_event("6.12", "global-1").decode()
+    (event,) = understood(read(cut(log, 100)))
+    (said,) = [gap for gap in event.gaps if "beyond the edge" in gap]
+    assert "journalctl --no-pager" in said
+    assert not any("beyond" in gap for gap in event_of(cut(log, 9999)).gaps)
+
+
+def test_a_terminal_that_puts_the_last_letter_over_the_edge():
+    """Serial consoles overwrite their last column with what does not fit."""
+    log = one_event("6.12", "global-1").decode()
+    lines = [x if len(x) <= 142 else x[:141] + x[-1] for x in log.splitlines()]
+    (whole,), (report,) = read(log.encode()), read("\n".join(lines).encode())
+    assert report.constraint == whole.constraint
+    assert report.victims[0].pid == whole.victims[0].pid
+    assert report.tasks == whole.tasks
+    zones = zip(report.memory.zones, whole.memory.zones, strict=True)
+    assert all(zone.fields_kib.items() <= other.fields_kib.items() for zone, other in zones)
+
+
+def test_the_dots_that_mips_prints_are_no_ones_cut():
+    stack = (
+        "Stack : 00000000 8007f4d0 00000000\n        00000000 81a79b48\n        ...\nCall Trace:\n"
+    )
+    log = HEAD.replace("Mem-Info:\n", f"{stack}[<8000702c>] show_stack+0x28/0xf0\nMem-Info:\n")
+    (report,) = read((log + KILL.format("a")).encode())
+    assert (report.gaps, report.unparsed) == ([], [])
+    (report,) = read((log + "...\n" + KILL.format("a")).encode())
+    assert report.gaps == ["shortened by hand: '...'"]
+
+
+def test_a_container_of_openvz():
+    (report,) = read(
+        b"Nov 24 12:17:04 node kernel: [758955.653313] Out of memory in UB 1234: OOM killed process "
+        b"21738 (php) score 0 vm:281988kB, rss:17004kB, swap:0kB\n"
+    )
+    (victim,) = report.victims
+    assert (victim.pid, victim.comm, victim.total_vm_kib) == (21738, "php", 281988)
+    assert (report.is_memcg, report.oom_memcg) == (True, "UB 1234")
+    assert "rss:17004kB" in report.notes[0]

@@ -1,6 +1,7 @@
 # ruff: noqa: ARG005  # every form is given the same three values
 """The same event in every wrapping tells the same; the wrapping is made here, line by line."""
 
+import html
 import json
 import quopri
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,14 @@ def escaped_in_source(log):
     return "\n".join(f"\t\t{json.dumps(t + chr(10))}," for *_, t in stamps(log)).encode()
 
 
+def csv_row(*fields):
+    return ",".join('"' + str(field).replace('"', '""') + '"' for field in fields)
+
+
+def quoted_where_needed(text):
+    return csv_row(text) if set(text) & set(',"') else text
+
+
 FORMS = {
     "raw": from_lines(lambda s, m, t: t),
     "dmesg": from_lines(lambda s, m, t: f"{uptime(s)} {t}"),
@@ -194,6 +203,37 @@ FORMS = {
     "cloud json": with_json(
         lambda s, m, t: {"timestamp": m.isoformat(), "jsonPayload": {"MESSAGE": t}}
     ),
+    "splunk json": with_json(
+        lambda s, m, t: {"result": {"_raw": f"{short(m)} db1 kernel: {uptime(s)} {t}"}}
+    ),
+    "opentelemetry": with_json(
+        lambda s, m, t: {
+            "timeUnixNano": str(int(m.timestamp() * 1e9)),
+            "body": {"stringValue": f"{uptime(s)} {t}"},
+        }
+    ),
+    "json in yaml": from_lines(
+        lambda s, m, t: "- " + json.dumps({"dt": m.isoformat(), "lvl": "target", "msg": t})
+    ),
+    "json after a tag": from_lines(
+        lambda s, m, t: f"{m.isoformat()}\tkern.warn\t" + json.dumps({"message": t})
+    ),
+    "csv": from_lines(lambda s, m, t: csv_row(m.isoformat(), "node-1", f"{uptime(s)} {t}")),
+    "csv with labels": from_lines(
+        lambda s, m, t: csv_row(int(m.timestamp() * 1e9), '{"app":"kernel"}', f"{uptime(s)} {t}")
+    ),
+    "csv, quoted where needed": from_lines(
+        lambda s, m, t: f"{m:%Y-%m-%d %H:%M:%S.000}," + quoted_where_needed(f"{uptime(s)} {t}")
+    ),
+    "labels": from_lines(
+        lambda s, m, t: f'{m.isoformat()} {{app="kernel", host="n1"}} {uptime(s)} {t}'
+    ),
+    "a pod's name in brackets": from_lines(lambda s, m, t: f"[pod/log-x4d/logger] {uptime(s)} {t}"),
+    "another logger's words": from_lines(
+        lambda s, m, t: f"W{m:%m%d %H:%M:%S.%f}    1 log_monitor.go:160] {uptime(s)} {t}"
+    ),
+    "metalog": from_lines(lambda s, m, t: f"{short(m)} [kernel] {uptime(s)} {t}"),
+    "web page": from_lines(lambda s, m, t: f"{uptime(s)} {html.escape(t)}<br>"),
     "cri": from_lines(lambda s, m, t: f"{m.isoformat()} stdout F {uptime(s)} {t}"),
     "ci": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S.%f}0Z {uptime(s)} {t}"),
     "ci tab": from_lines(lambda s, m, t: f"{m:%Y-%m-%dT%H:%M:%S}+01:00\t{uptime(s)}[   T98] {t}"),
@@ -341,6 +381,13 @@ def test_any_wrapping_tells_the_same(plain, form):
         ("rfc 5424", "2025-12-", "db1"),
         ("dmesg iso", "2025-12-", None),
         ("cloud json", "2025-12-", None),
+        ("splunk json", "Dec ", "db1"),
+        ("opentelemetry", "2025-12-", None),
+        ("json in yaml", "2025-12-", None),
+        ("json after a tag", "2025-12-", None),
+        ("csv", "2025-12-", None),
+        ("csv with labels", "2025-12-", None),
+        ("csv, quoted where needed", "2025-12-", None),
     ],
 )
 def test_time_and_host_are_taken_from_the_wrapping(form, time, host):

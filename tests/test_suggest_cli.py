@@ -130,7 +130,7 @@ def test_what_can_t_be_done_exits_with_1(run_cli: Run) -> None:
         (["--protect", "cache", "--allow-growth", "half"], "'half' is no growth"),
         (["--protect", "cache", "--allow-growth", "-5%"], "is no growth"),
         (["--protect", "cache", "--cgroup", "nowhere"], "nowhere"),
-        (["--protect", "cache", "--cgroup", "worker"], "is not in an OOM of /system.slice"),
+        (["--protect", "cache", "--cgroup", "worker"], "is not in container worker"),
         (["--protect", "cache", "--kernel", "2.6.30"], "2.6.36"),
     ],
 )

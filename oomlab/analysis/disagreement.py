@@ -60,8 +60,11 @@ def explain(
     first: Score,
     chosen: int,
     killed_before: Collection[int],
-) -> str:
-    """Return why the kernel chose another than the model's first."""
+) -> str | None:
+    """Return why the kernel chose another than the model's first.
+
+    None where the table lacks the kernel's choice: other rows may be missing with it.
+    """
     if _by_program(report):
         return "a BPF program chose, not the kernel's badness"
     asker = why_asker(report)
@@ -69,8 +72,7 @@ def explain(
         return asker
     score = next((s for s in ranking if chosen in same_process(report, s.task.pid)), None)
     if score is None:
-        lost = ", of which the beginning is lost" if report.header_is_lost else ""
-        return f"the kernel's choice {chosen} is not in the task table{lost}"
+        return None
     if not score.killable:
         return f"the model holds {chosen} for unkillable: {score.why_not}"
     if first.task.pid in killed_before:
@@ -82,6 +84,14 @@ def explain(
             "which the kernel passes over"
         )
     return _by_numbers(ranking, first, score)
+
+
+def not_listed(report: OomReport, chosen: int) -> str:
+    """Return that the kernel's choice has no row, so that nobody knows who else has none."""
+    why = ": rows are missing, or it was about to end"
+    if report.header_is_lost:
+        why = ", of which the beginning is lost"
+    return f"the kernel's choice {chosen} is not in the task table{why}"
 
 
 def _by_numbers(ranking: Ranking, first: Score, chosen: Score) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -61,7 +62,7 @@ def understand(
         verdict = judge(report, ranking, killed_before)
         if report.is_mixed and verdict.agrees is False:
             verdict = verdict._replace(agrees=None, why_not=_MIXED)
-    gaps = [*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))]
+    gaps = _counted([*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))])
     gaps += _missing(report) + _doubts(report, page_size)
     return Event(
         index=index,
@@ -83,6 +84,15 @@ def for_listing(event: Event) -> Event:
     return replace(event, report=report, snapshot=None, ranking=None)
 
 
+def _counted(gaps: list[str]) -> list[str]:
+    """Return each gap once, and how often it was met."""
+    return [gap if n < 2 else f"{gap} ({n} times)" for gap, n in Counter(gaps).items()]
+
+
+_SCREENFUL = 3
+"""So many lines that end in the same sign were cut by a pager."""
+
+
 _MIXED = "lines of two reports are mixed, which neither host, caller nor clock tells apart"
 
 
@@ -95,6 +105,12 @@ def _missing(report: OomReport) -> list[str]:
         found.append("no line tells the kernel's release")
     if report.columns is None:
         found.append("no task table")
+    cut = sum(text.endswith((">", "…")) for text in report.unparsed)
+    if cut >= _SCREENFUL:
+        found.append(
+            f"{cut} lines went on beyond the edge of the screen that they were copied from "
+            "(journalctl --no-pager, dmesg > FILE write them whole)"
+        )
     if report.is_mixed:
         found.append(_MIXED)
     if report.is_reversed:

@@ -9,7 +9,7 @@ from ..kernel.badness import wrap_unsigned
 from ..kernel.score import Score
 from ..kernel.selection import scorer
 from ..report import OomReport
-from .disagreement import explain, left_open, same_process, why_asker
+from .disagreement import explain, left_open, not_listed, same_process, why_asker
 from .ranking import Ranking
 
 
@@ -79,6 +79,8 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
     if any(chosen in same_process(report, s.task.pid) for s in ranking.possible_victims):
         return named._replace(why_not=left_open(report, ranking, chosen, verdict.printed_score))
     why = explain(report, ranking, first, chosen, killed_before)
+    if why is None:
+        return named._replace(why_not=not_listed(report, chosen), certain=False)
     return named._replace(agrees=False, why_not=why)
 
 
@@ -118,7 +120,7 @@ def chosen_pid(report: OomReport) -> int | None:
     """Return the pid that the kernel chose: the announced one, not the child that died for it."""
     if report.announcements:
         return report.announcements[0].pid
-    if report.summary is not None:
+    if report.summary is not None and report.summary.pid is not None:
         return report.summary.pid
     return report.victims[0].pid if report.victims else None
 

@@ -117,16 +117,17 @@ def suggest(
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
+    here = source is None and proc is None
     found = _suggestion(
         snapshot,
         _Wish(
             protect, sacrifice, leave, everyone, allow_growth, cgroup, raise_only, allow_unkillable
         ),
         kernel,
+        _maps(snapshot) if here else (),
     )
     if snippet is not None:
-        _print_snippet(found, snippet)
-        return _IMPOSSIBLE if found.impossible else 0
+        return _print_snippet(found, snippet)
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
         _print(found, form, None if all_rows else _SHOWN, hint=not apply)
@@ -182,7 +183,18 @@ class _Wish(NamedTuple):
     allow_unkillable: bool
 
 
-def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggestion:
+def _maps(snapshot: Snapshot) -> tuple[frozenset[int], ...]:
+    """Return who is on one memory map, as far as this process may know it."""
+    from ..readers.same_map import read_same_maps
+
+    return read_same_maps(
+        task.pid for task in snapshot.tasks if task.total_vm_pages and not task.passed_over
+    )
+
+
+def _suggestion(
+    snapshot: Snapshot, wish: _Wish, kernel: str | None, maps: tuple[frozenset[int], ...]
+) -> Suggestion:
     from ..analysis.advice import DELIBERATE
     from ..analysis.ranking import rank
     from ..analysis.selectors import find_memcg
@@ -205,6 +217,7 @@ def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggesti
         growth=growth,
         raise_only=wish.raise_only,
         allow_unkillable=wish.allow_unkillable,
+        shared=maps,
     )
 
 
@@ -217,12 +230,21 @@ def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) ->
         print_table(suggestion_table(found, count, hint=hint), form)
 
 
-def _print_snippet(found: Suggestion, form: Form) -> None:
+def _print_snippet(found: Suggestion, form: Form) -> int:
+    """Print it and return the exit status. Raises InputError where the source lacks something."""
     from ..output.snippets import SNIPPETS
 
-    sys.stdout.write(SNIPPETS[form.value](found))
+    try:
+        text = SNIPPETS[form.value](found)
+    except InputError as error:
+        if not found.impossible:
+            raise
+        tell(str(error))  # a form that has nothing but settings to offer
+        return _IMPOSSIBLE
+    sys.stdout.write(text)
     for caution in found.cautions:
         tell(f"note: {caution}")
+    return _IMPOSSIBLE if found.impossible else 0
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:

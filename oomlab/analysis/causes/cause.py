@@ -23,6 +23,7 @@ SHARE = {
     "device": 10,
     "compressed": 15,
     "kept by memory.min": 20,
+    "protected": 10,
 }
 """Per cent of RAM (or of the cgroup's limit) from which on a use of memory is worth telling.
 

@@ -66,6 +66,9 @@ def protected(report: OomReport, figures: Figures) -> Cause | None:
     # Half of all memory of processes: what is left to kill is then the smaller part.
     if not held or held * 2 < total:
         return None
+    # Of no weight where processes hold next to nothing of what is full.
+    if figures.total_pages and not is_share(figures, "protected", held):
+        return None
     largest = max(kept, key=lambda row: row.rss_pages or 0)
     return Cause(
         "the largest processes are protected",

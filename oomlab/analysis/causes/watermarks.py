@@ -72,9 +72,20 @@ def room_of(report: OomReport, zone: Zone, figures: Figures) -> Room:
     withheld = 0
     mask = (trigger.gfp_mask or 0) if trigger is not None else 0
     if trigger is not None and not may_use_cma(mask, trigger.gfp_flags, report.release):
-        withheld = fields.get("free_cma", 0)
+        withheld = free_cma_kib(report, zone, figures) or 0
     reserve = reserve_pages(report, zone) * figures.page_size // KIB
     return Room(zone, usable - withheld, fields.get("min", 0) + reserve, withheld)
+
+
+def free_cma_kib(report: OomReport, zone: Zone, figures: Figures) -> int | None:
+    """Return how much of a zone's free memory is CMA's, None where that is cut off its line."""
+    total = figures.counter("free_cma")
+    if "free_cma" in zone.fields_kib or not total:
+        return zone.fields_kib.get("free_cma", 0)
+    others = [other.fields_kib for other in known_zones(report) if other is not zone]
+    if any("free_cma" not in fields for fields in others):
+        return None
+    return total * figures.page_size // KIB - sum(fields["free_cma"] for fields in others)
 
 
 def reserve_pages(report: OomReport, zone: Zone) -> int:

@@ -10,7 +10,15 @@ from ...report_memory import FreeBlocks
 from ...units import KIB, human
 from .cause import Cause
 from .figures import Figures, is_manual
-from .watermarks import Room, allowed_nodes, is_allowed, known_zones, room_of, zone_line
+from .watermarks import (
+    Room,
+    allowed_nodes,
+    free_cma_kib,
+    is_allowed,
+    known_zones,
+    room_of,
+    zone_line,
+)
 
 
 def zone_causes(report: OomReport, figures: Figures) -> list[Cause]:
@@ -18,7 +26,8 @@ def zone_causes(report: OomReport, figures: Figures) -> list[Cause]:
     rooms = _rooms(report, figures)
     allowed = [room for room in rooms if is_allowed(report, room.zone)]
     if not allowed:
-        return []
+        cause = _bound_to_nodes(report, figures, rooms, allowed)
+        return [] if cause is None else [cause]
     for find in (_wrong_zone, _cmas, _fragmented, _bound_to_nodes, _unspoken_policy):
         cause = find(report, figures, rooms, allowed)
         if cause is not None:
@@ -34,7 +43,10 @@ def _rooms(report: OomReport, figures: Figures) -> list[Room]:
     # A page fault's OOM names no request (gfp_mask 0), so no zone failed it.
     if not trigger.gfp_mask:
         return []
-    return [room_of(report, zone, figures) for zone in known_zones(report)]
+    zones = known_zones(report)
+    if any(free_cma_kib(report, zone, figures) is None for zone in zones):
+        return []
+    return [room_of(report, zone, figures) for zone in zones]
 
 
 def _wrong_zone(
@@ -177,18 +189,23 @@ def _blocks(room: Room) -> str:
 
 
 def _bound_to_nodes(
-    report: OomReport, _figures: Figures, _rooms: list[Room], allowed: list[Room]
+    report: OomReport, figures: Figures, _rooms: list[Room], allowed: list[Room]
 ) -> Cause | None:
     """The kernel's word is that only some nodes were allowed.
 
-    The dump then leaves the other nodes out, so what is free there is not known.
+    The dump then leaves the other nodes out, so what is free there is not known. It lists no
+    zone at all where the allowed nodes have no memory (any more).
     """
-    if report.constraint not in ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"):
+    if report.constraint not in _OF_NODES:
         return None
     evidence = (
         f"{report.constraint}, nodes allowed: {allowed_nodes(report) or '?'}",
         *(zone_line(room) for room in allowed[:3]),
     )
+    free = figures.counter("free")
+    if not allowed and free is not None:
+        in_all = human(free * figures.page_size)
+        evidence += (f"no zone of theirs is listed; {figures.raw['free']} in all: {in_all}",)
     advice = "Only these nodes may serve the request: widen the cpuset or the memory policy."
     return Cause("the allowed nodes are full", evidence, advice)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ...report import OomReport
 from .lines import Line
 
-OPENERS = frozenset({"trigger", "summary", "announce", "kill", "columns", "state", "task_in"})
+OPENERS = frozenset(
+    {"trigger", "summary", "cut_summary", "announce", "kill", "columns", "state", "task_in"}
+)
 """Lines that begin an event: its first, or one that stands in no other text."""
 CUT_HEAD = OPENERS | {
     "meminfo", "totals", "node", "zone", "usage", "stats", "buddy", "count", "cpuset",
@@ -19,7 +21,8 @@ _AFTERWARDS = frozenset(
     }
 )  # fmt: skip
 """Lines that may follow the first kill line of an event."""
-_BEGIN_ANEW = frozenset({"summary", "columns", "state", "task_in", "announce"})
+_SUMMARIES = ("summary", "cut_summary")
+_BEGIN_ANEW = frozenset({*_SUMMARIES, "columns", "state", "task_in", "announce"})
 """Lines that after a kill can only belong to another event, whose head is missing."""
 _OF_ANY_OOPS = frozenset(
     {"trace", "trace_head", "register", "cpu", "oldcpu", "hardware", "workqueue", "taint"}
@@ -48,7 +51,7 @@ def begins_another(report: OomReport, line: Line) -> bool:
         return report.trigger is not None or is_over(report)
     if kind == "kill":
         return bool(report.victims) and not _is_more_of(report, line)
-    if kind == "summary" and report.summary is not None:
+    if kind in _SUMMARIES and report.summary is not None:
         return True
     return kind in _BEGIN_ANEW and is_over(report)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from ...report import Context, OomReport, Trigger
 from .handling import Handlers, Match, note, number
 
 _COMM_BYTES = 15
+_CUT_RELEASE = re.compile(r"\d+(?:\.\d*){0,2}[>…]")
+"""6.1 at the edge of a screen may have been 6.12."""
 _MAX_LINES = 200
 """So many lines of a call trace or of registers are kept."""
 
@@ -16,7 +20,7 @@ def _trigger(report: OomReport, m: Match) -> None:
     nodemask = None if m["nodemask"] in (None, "(null)") else m["nodemask"]
     report.trigger = Trigger(
         m["comm"],
-        None if m["mask"].endswith("*") else int(m["mask"], 16),
+        None if m["mask"] is None or m["mask"].endswith("*") else int(m["mask"], 16),
         flags,
         number(m["order"]),
         number(m["sadj"]),
@@ -39,7 +43,7 @@ def _cpu(report: OomReport, m: Match) -> None:
         report.context = Context(
             int(m["pid"]),
             m["comm"],
-            m["release"],
+            None if _CUT_RELEASE.fullmatch(m["release"]) else m["release"],
             number(cpu),
             number(uid),
             m["taint"].strip(" ,") or None,

@@ -15,8 +15,8 @@ from .table_lines import COLUMNS, row_match
 EXTENDABLE = frozenset(
     {
         "kill", "trigger", "node", "zone", "totals", "stats", "hardware", "register", "cpu",
-        "oldcpu", "swap_stats", "summary", "announce", "reaper", "trace_head", "task_in", "row",
-        "limit_reached",
+        "oldcpu", "swap_stats", "summary", "cut_summary", "announce", "reaper", "trace_head",
+        "task_in", "row", "limit_reached",
     }
 )  # fmt: skip
 """Lines that are whole as they stand, and may yet go on in the next."""

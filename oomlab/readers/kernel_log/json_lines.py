@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 MESSAGE_KEYS = (
     "MESSAGE", "message", "msg", "log", "textPayload", "_msg", "line", "body", "text", "content",
-    "@message", "short_message",
+    "@message", "short_message", "_raw", "stringValue",
 )  # fmt: skip
 _TIME_KEYS = (
     "__REALTIME_TIMESTAMP", "time", "timestamp", "@timestamp", "ts", "_time", "eventTime",
-    "datetime",
+    "datetime", "timeUnixNano", "observedTimeUnixNano", "dt",
 )  # fmt: skip
 _HOST_KEYS = ("_HOSTNAME", "hostname", "host", "node", "instance_id")
 _MAX_BYTES = 1 << 20

@@ -7,11 +7,14 @@ import re
 from ...report import Announcement, OomReport, Summary, Victim
 from .handling import Handlers, Match, note, number
 
+_OPENVZ = re.compile(r"Out of memory in (UB \d+)")
+"""OpenVZ's kernel on a container (a user beancounter) that reached its limits."""
 _FIELD = re.compile(r"([\w-]+):(-?\d+)")
 
 
 def _summary(report: OomReport, m: Match) -> None:
     nodemask = None if m["nodemask"] == "(null)" else m["nodemask"]
+    told = m.groupdict()  # of a line that was cut the last parts are lost
     report.summary = Summary(
         m["constraint"],
         nodemask,
@@ -19,15 +22,15 @@ def _summary(report: OomReport, m: Match) -> None:
         m["mems"],
         m["all"] is not None,
         m["oom"],
-        m["memcg"],
-        m["comm"],
-        int(m["pid"]),
-        int(m["uid"]),
+        told.get("memcg"),
+        told.get("comm"),
+        number(told.get("pid")),
+        number(told.get("uid")),
     )
     report.cpuset = report.cpuset or m["cpuset"]
     report.mems_allowed = report.mems_allowed or m["mems"]
     report.oom_memcg = m["oom"] or report.oom_memcg
-    report.task_memcg = m["memcg"] or report.task_memcg
+    report.task_memcg = report.summary.task_memcg or report.task_memcg
 
 
 def _announce(report: OomReport, m: Match) -> None:
@@ -38,6 +41,10 @@ def _announce(report: OomReport, m: Match) -> None:
 def _kill(report: OomReport, m: Match) -> None:
     pid, kib = int(m["pid"]), {name: int(value) for name, value in _FIELD.findall(m["fields"])}
     uid = number(m["uid1"] or m["uid2"])
+    container = _OPENVZ.fullmatch(m["message"] or "")
+    if container is not None:
+        report.oom_memcg = report.task_memcg = container[1]
+        note(report, m)  # its sizes are of other kinds
     announced = [a for a in report.announcements if a.pid == pid]
     report.victims.append(
         Victim(
@@ -45,7 +52,7 @@ def _kill(report: OomReport, m: Match) -> None:
             m["comm"],
             m["message"],
             kib.get("UID", uid),
-            kib.get("total-vm", kib.get("vsz")),
+            kib.get("total-vm", kib.get("vsz", kib.get("vm"))),
             kib.get("anon-rss"),
             kib.get("file-rss"),
             kib.get("shmem-rss"),
@@ -80,6 +87,7 @@ def _panic(report: OomReport, m: Match) -> None:
 
 KILL: Handlers = {
     "summary": _summary,
+    "cut_summary": _summary,
     "announce": _announce,
     "kill": _kill,
     "reaper": _reaper,

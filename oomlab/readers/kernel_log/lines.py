@@ -13,12 +13,17 @@ from functools import cache
 from typing import NamedTuple
 
 _COMM = r".{0,64}?"
-_FIELD = r"[\w()]+ ?: ?-?\d+(?:kB|KB)?"
+_FIELD = r"(?:[\w()]+ ?: ?-?\d+(?:kB|KB)|pages_scanned:\d+)"
 _MORE = rf"(?:{_FIELD}|all_unreclaimable\? (?:yes|no))"
 _MESSAGE = (
     r"(?:Out of [Mm]emory|Memory cgroup out of memory|Out of memory \(oom_kill_allocating_task\)"
-    r"|No available memory \(MPOL_BIND\)|No available memory in cpuset)"
+    r"|No available memory \(MPOL_BIND\)|No available memory in cpuset|Out of memory in UB \d+)"
 )
+_CUT = "[>…]"
+"""What a pager (``less -S``, journalctl) shows where a line goes on beyond the screen's edge."""
+_NAME = rf"\((?P<comm>.*(?=\))|[^)]*(?={_CUT}$))\)?"
+_WHOLE = rf"(?![\w{_CUT[1:]})"
+"""After a number or word: it was not cut there."""
 _TAINT = r"(?:Kdump: loaded )?(?:Not tainted|Tainted:)[A-Z ,-]*?"
 
 LINES: tuple[tuple[str, str], ...] = (
@@ -33,9 +38,10 @@ LINES: tuple[tuple[str, str], ...] = (
     ("stat", r"(?P<name>[a-z][a-z_0-9]*) (?P<value>0|[1-9]\d*)"),
     (
         "trigger",
-        rf"(?:(?P<comm>{_COMM}) invoked )?oom-killer: gfp_mask=0x(?P<mask>[0-9a-f]{{1,16}}\**)(?:\((?P<names>[^)]*)\))?"
-        r"(?:, nodemask=(?P<nodemask>\(null\)|[\d,-]*))?(?:, +order=(?P<order>-?\d+))?"
-        r"(?:, (?:oomkilladj|oom_adj)=(?P<adj>-?\d+))?(?:, oom_score_adj=(?P<sadj>-?\d+))?,?",
+        rf"(?:(?P<comm>{_COMM}) invoked )?oom-killer: gfp_mask=(?:0x(?P<mask>[0-9a-f]{{1,16}}\**){_WHOLE}|(?=0?x?[0-9a-f]*{_CUT}$))(?:\((?P<names>[^)]*)\))?"
+        rf"(?:, nodemask=(?P<nodemask>\(null\)|[\d,-]+{_WHOLE}))?(?:, +order=(?P<order>-?\d+){_WHOLE})?"
+        rf"(?:, (?:oomkilladj|oom_adj)=(?P<adj>-?\d+){_WHOLE})?(?:, oom_score_adj=(?P<sadj>-?\d+){_WHOLE})?,?"
+        rf"(?P<rest>\([\w|]*{_CUT}?|, *[a-z_]+(?:=[-(\w,]*)?{_CUT}?|, *{_CUT}|(?:0x)?[0-9a-f]*{_CUT}|)",
     ),
     ("policy", r"oom_policy=(?P<policy>.+)"),
     ("compaction", r"COMPACTION is disabled!!!"),
@@ -123,14 +129,20 @@ LINES: tuple[tuple[str, str], ...] = (
         r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,-]*))?"
         r"(?:,(?P<all>global_oom)|,oom_memcg=(?P<oom>.*?))?(?:,task_memcg=(?P<memcg>.*?))?,task=(?P<comm>.*),pid=(?P<pid>\d+),uid=(?P<uid>\d+)",
     ),
+    # Some of it is whole even where the line was cut.
+    (
+        "cut_summary",
+        r"oom-kill:constraint=(?P<constraint>CONSTRAINT_[A-Z_]+),(?P<rest>(?:nodemask=(?P<nodemask>\(null\)|[\d,-]*),cpuset=(?:(?P<cpuset>.*),mems_allowed=(?P<mems>[\d,-]*),(?=[go]))?)?"
+        r"(?:.*(?P<all>global_oom),|.*oom_memcg=(?P<oom>.*),(?=task_memcg=))?.*)",
+    ),
     ("sharing", r"Kill process (?P<pid>\d+) \((?P<comm>.*)\) sharing same memory"),
     (
         "announce",
-        rf"(?P<message>{_MESSAGE}): [Kk]ill process (?P<pid>\d+) \((?P<comm>.*)\)(?: score (?P<score>-?\d+))?(?: or sacrifice child| or a child| and children\.?)?",
+        rf"(?P<message>{_MESSAGE}): [Kk]ill process (?P<pid>\d+) {_NAME}(?: score (?P<score>-?\d+){_WHOLE})?(?: or sacrifice child| or a child| and children\.?|(?P<rest>[ \w]*{_CUT}))?",
     ),
     (
         "kill",
-        rf"(?:(?P<message>{_MESSAGE}): )?Killed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? \((?P<comm>.*)\)(?:, UID (?P<uid2>\d+))?(?P<fields>(?:,? (?:total-vm|vsz|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?)",
+        rf"(?:(?P<message>{_MESSAGE}): )?(?:K|OOM k)illed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? {_NAME}(?:, UID (?P<uid2>\d+){_WHOLE})?(?: score \d+(?= vm:))?(?P<fields>(?:,? (?:(?:total-vm|vsz|vm|anon-rss|file-rss|shmem-rss|pgtables|rss|swap):-?\d+kB|(?:UID|oom_score_adj):-?\d+{_WHOLE}))+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?|(?:[ ,][\w:, -]*)?{_CUT})",
     ),
     (
         "exiting",

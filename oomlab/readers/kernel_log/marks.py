@@ -18,9 +18,10 @@ MARKS = (
     b"oom-kill:constraint=",
     b"Kill process ",
     b"kill process ",
+    b"OOM killed process ",
 )
 """What begins, chooses or ends an event; one of them stands in every report of a kill."""
-_NEEDLES = (b"oom-kill", b"Killed process ", b"ill process ")
+_NEEDLES = (b"oom-kill", b"illed process ", b"ill process ")
 """One of them is in each of the marks."""
 
 

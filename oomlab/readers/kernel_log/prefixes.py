@@ -25,7 +25,8 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("vmware", r"(?:\| )?(?:\w\w\(\d+\) )?vcpu-\d+(?: -|\|) (?:I\d+: )?Guest: "),
     ("dots", r"\.{3} (?= *\S)"),
     ("compose", r"[\w.-]{1,64} +\| "),
-    ("sse", r"data: (?=\{)"),
+    ("before_json", r"(?:data: |- |[\w.-]{1,64}\t)(?=\{)"),
+    ("labels", r"\{(?:\w{1,64}=\"[^\"]{0,256}\",? ?){1,32}\}[ \t]+"),
     ("logwatch", r"\d{1,6} Time\(s\): "),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
@@ -63,10 +64,13 @@ PREFIXES: tuple[tuple[str, str], ...] = (
         "grep",
         rf"(?:[\w./-]{{1,200}}[:-])?(?:\d{{1,9}}[:\t -] *)?(?=\[ *\d+\.\d{{6}}|\[[A-Z][a-z]{{2}} {MONTH}|{_ISO}|{MONTH} +\d\d? \d\d:)",
     ),
-    # Whatever else was put in front of a kernel's own stamp: a list's sign, a pod's name.
-    ("lead", r"\A[^\[\]{}\"]{1,64}?(?=\[ *\d{1,10}\.\d{6}\] )"),
 )
 """Name and pattern of every piece; the names in groups say what a piece tells."""
+
+STAMP = r"\[ *\d{1,10}\.\d{6}\] "
+"""The kernel's own, in front of its text."""
+LEAD = rf"(?!{STAMP})[^{{}}\"]{{1,160}}?(?={STAMP})"
+"""Whatever else was put in front of it: a list's sign, a pod's name."""
 
 HOST_TAG = (
     r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: )) (?:(?=\[ *\d+\.\d{6}\])"

@@ -11,8 +11,21 @@ from .lines import Line
 from .memory_lines import MEMORY
 from .table_lines import TABLE
 
+_CALLED = {
+    "trigger": "invoked oom-killer",
+    "buddy": "free blocks",
+    "stats": "statistics",
+    "cut_summary": "oom-kill",
+    "announce": "Kill process",
+    "kill": "Killed process",
+}
+"""What the gaps call a line that was cut, where the name of its kind would say little."""
+
 
 def _elision(report: OomReport, m: Match) -> None:
+    # MIPS prints the stack's words up to a line of dots.
+    if report.registers and not report.stack and m[0] == "...":
+        return
     report.gaps.append(f"shortened by hand: {m[0][:60]!r}")
 
 
@@ -41,4 +54,4 @@ def add_line(report: OomReport, line: Line) -> None:
     HANDLERS.get(line.kind, _nothing)(report, line.match)
     if line.leftover:
         add_unparsed(report, line.leftover)
-        report.gaps.append(f"a {line.kind} line is cut or damaged")
+        report.gaps.append(f"cut or damaged: {_CALLED.get(line.kind, line.kind)} line")

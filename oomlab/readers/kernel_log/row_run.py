@@ -12,7 +12,7 @@ from .joining import is_whole_row
 from .table_lines import add_row, match_row
 from .unwrap import Learned
 
-_NOT_PLAIN = ("&", "\x1b", "\xa0", "\0", "\x1e", "#", "\\", ",ncfrag=")
+_NOT_PLAIN = ("&", "\x1b", "\xa0", "\0", "\x1e", "#", "\\", ",ncfrag=", "<br", "</")
 """What may have to be cleaned, split or put together: such a line goes the long way."""
 
 

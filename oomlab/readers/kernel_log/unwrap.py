@@ -10,28 +10,27 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from .cleaning import cleaned
+from .csv_lines import read_csv_line
 from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
 from .lines import classify
 from .netconsole import Pieces
-from .prefixes import DATED, HOST_KERNEL, HOST_TAG, MARKS, PREFIXES
+from .prefixes import DATED, HOST_KERNEL, HOST_TAG, LEAD, MARKS, PREFIXES, STAMP
 from .quoted_printable import SoftBreaks
 from .times import normal_time
 from .wrapped import Wrapped
 
 _PIECES = [(name, re.compile(pattern)) for name, pattern in PREFIXES]
 _ANY = re.compile(r"[ \t]*(?:" + "|".join(f"(?:{pattern})" for _, pattern in PREFIXES) + ")")
+_LEAD = re.compile(LEAD)
+_STAMP = re.compile(STAMP)
+_MOST_BEFORE_STAMP = 256
 _HOST = re.compile(r"[ \t]*" + HOST_TAG)
 _BLANKS = re.compile(r"[ \t]*")
-_COLOUR = re.compile(
-    r"\x1b[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\-_])"
-)
-_ENTITY = re.compile(r"&(?:gt|lt|amp|quot|#39|#x27|nbsp);")
 _EXPORT_FIELD = re.compile(r"[ \t]*_{0,2}[A-Z][A-Z0-9_]{2,63}=")
 _CURSOR = re.compile(r"\[s=[0-9a-f]+;i=")
 """What ``journalctl -o verbose`` writes after the time, on a line before the message."""
 _SPLIT = re.compile(r"#012|\\x0a")
-_BBCODE = re.compile(r"\[/?(?:B|I|U|COLOR|SIZE|FONT|CODE|QUOTE|HIGHLIGHT)(?:=[^\]]{0,40})?\]", re.I)
-"""What the software of forums leaves in a text that was copied."""
 _BARE_HOST = re.compile(
     r"([\w.-]{1,255}) +(?=(?:\S.{0,15} invoked )?oom-killer: gfp|Out of [Mm]em)"
 )
@@ -86,7 +85,7 @@ class Unwrapper:
 
     def unwrap(self, raw: str) -> Sequence[Wrapped]:
         """Return the kernel lines that one line of the file holds: mostly one."""
-        line = _cleaned(raw)
+        line = cleaned(raw)
         if self._soft_breaks.concerns(line):
             decoded = self._soft_breaks.decoded(line)
             if decoded is None:
@@ -104,6 +103,9 @@ class Unwrapper:
         quoted = read_quoted(line)
         if quoted is not None:
             return self._from_quoted(*quoted)
+        row = read_csv_line(line)
+        if row is not None:
+            return self._from_json(row, Wrapped(""))
         first = self._one(line)
         if first is None:
             return ()
@@ -124,6 +126,8 @@ class Unwrapper:
         # Else a piece more than usual stays in front: after one odd line, in front of all lines.
         if _ANY.match(line, columns) or (learned.lacks_host and _HOST.match(line, columns)):
             return self._step_by_step(line)
+        if not learned.has_uptime and _is_stamped(line, columns):
+            return self._step_by_step(line)
         time = host = caller = seconds = None
         for name in learned.times:
             time = match[name] or time
@@ -138,7 +142,7 @@ class Unwrapper:
         return self._wrapped(line[columns:], time, seconds, host, caller, True, columns)
 
     def _step_by_step(self, line: str) -> Wrapped | None:
-        if _ANY.match(line) is None:
+        if _ANY.match(line) is None and not _is_stamped(line, 0):
             if _EXPORT_FIELD.match(line):
                 self._export_field(line)
                 return None
@@ -148,7 +152,7 @@ class Unwrapper:
         names: list[str] = []
         for _ in range(_MAX_PIECES):
             start = _BLANKS.match(line, position).end()  # type: ignore[union-attr]
-            name, match = _piece_at(line, start, dated=bool(DATED & set(names)))
+            name, match = _piece_at(line, start, names)
             if match is None:
                 break
             if name == "host" and match["program"]:
@@ -173,7 +177,7 @@ class Unwrapper:
     def _learn(self, names: tuple[str, ...]) -> None:
         if names == self._sequence or len(set(names)) < len(names):
             return
-        patterns = dict(PREFIXES) | {"host": HOST_KERNEL}
+        patterns = dict(PREFIXES) | {"host": HOST_KERNEL, "lead": LEAD}
         self._sequence = names
         # Atomic: a piece gives nothing back, here as there.
         pieces = "".join(rf"[ \t]*(?>{patterns[name]})" for name in names)
@@ -236,7 +240,7 @@ class Unwrapper:
         stamp = outer.time if message.time is None else normal_time(message.time)
         found: list[Wrapped] = []
         for text in message.lines:
-            inner = self._one(_cleaned(text))
+            inner = self._one(cleaned(text))
             for one in () if inner is None else _split(inner):
                 time, host = one.time or stamp, one.host or message.host or outer.host
                 found.append(one._replace(time=time, host=host, marked=not found))
@@ -250,36 +254,31 @@ def _split(one: Wrapped) -> Sequence[Wrapped]:
     return (one,)
 
 
-def _cleaned(raw: str) -> str:
-    """Return a line without what terminals, browsers and mail programs did to its letters."""
-    line = raw.strip("\r\n\0\x1e\ufeff")
-    if "\x1b" in line:
-        line = _COLOUR.sub("", line)
-    if "\xa0" in line:
-        line = line.replace("\xa0", " ")
-    if "&" in line and _ENTITY.search(line):
-        import html
-
-        line = html.unescape(line)
-    if "[/" in line or "[COLOR" in line:
-        line = _BBCODE.sub("", line)
-    return line
-
-
 def _seconds(told: dict[str, str]) -> float | None:
     if "uptime" in told:
         return float(told["uptime"])
     return int(told["usec"]) / 1e6 if "usec" in told else None
 
 
-def _piece_at(line: str, start: int, *, dated: bool) -> tuple[str, re.Match[str] | None]:
-    """Return the name and match of the piece of wrapping at ``start``, if there is one."""
+def _is_stamped(line: str, start: int) -> bool:
+    """Tell whether the kernel's own stamp stands soon after ``start``."""
+    return _STAMP.search(line, start, start + _MOST_BEFORE_STAMP) is not None
+
+
+def _piece_at(line: str, start: int, before: list[str]) -> tuple[str, re.Match[str] | None]:
+    """Return the name and match of the piece of wrapping at ``start``, if there is one.
+
+    ``before`` are the names of those in front of it.
+    """
     for name, piece in _PIECES:
         match = piece.match(line, start)
         if match is not None and match.end() > start:
             return name, match
-    found = _HOST.match(line, start) if dated else None
+    found = _HOST.match(line, start) if DATED & set(before) else None
     # «Hardware name: QEMU» is no program of a host.
     if found is not None and found["program"] and classify(line[start:].strip()) is not None:
         found = None
+    # A stamp after the kernel's own is that of another line, which ran into it.
+    if found is None and "uptime" not in before:
+        return "lead", _LEAD.match(line, start)
     return "host", found
