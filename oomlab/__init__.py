@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         set_swap_total,
     )
     from .errors import InputError, OomlabError, SnapshotFormatError, SourceError, UnknownTaskError
-    from .kernel.selection import Score
+    from .kernel.score import Score
     from .readers.load import load
     from .readers.saved import save_snapshot
     from .snapshot import Gap, Machine, Memcg, Node, Snapshot, Task

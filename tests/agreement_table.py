@@ -11,7 +11,8 @@ from recordings import Answer, Event, answer, events, sections, snapshot_of
 
 from oomlab.analysis.agreement import Comparison, compare_all
 from oomlab.analysis.ranking import Ranking, rank
-from oomlab.kernel.legacy import legacy_badness, legacy_reader
+from oomlab.kernel.legacy import legacy_badness
+from oomlab.kernel.legacy_inputs import legacy_reader
 
 NO_LEADER = "main thread exited, its threads not recorded"
 PASSED_OVER = "vfork child: its 0 is how it is known"

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from oomlab.snapshot import Machine, Snapshot, Task
 
 PAGE = 4096
+
+# A busy machine is slow: that is no fault of what is tested.
+settings.register_profile("oomlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("oomlab")
 
 
 def make_machine(**changes: Any) -> Machine:

@@ -16,7 +16,7 @@ from oomlab import rank
 from oomlab.analysis.audit import CHECKS, audit
 from oomlab.analysis.audit.finding import Finding
 from oomlab.output.audit import audit_text
-from oomlab.output.render import Screen
+from oomlab.output.layout import Screen
 from oomlab.snapshot import UNLIMITED_PAGES, Container, Memcg, Snapshot, Task
 
 NODE = str(Path(__file__).parent.parent / "fixtures" / "node.json")

@@ -18,7 +18,8 @@ from conftest import make_machine, make_task
 from holders import PROGRAM
 
 import oomlab
-from oomlab.analysis.killers.earlyoom import Settings, rank_earlyoom, thresholds
+from oomlab.analysis.killers.earlyoom import rank_earlyoom
+from oomlab.analysis.killers.earlyoom_settings import Settings, thresholds
 from oomlab.cli.posix_regex import compile_extended
 from oomlab.snapshot import Machine, Snapshot, Task
 

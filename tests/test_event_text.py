@@ -22,7 +22,7 @@ from oomlab.analysis.asking import purpose_of
 from oomlab.analysis.distribution import distribution_of
 from oomlab.output.escape import width
 from oomlab.output.event import event_text
-from oomlab.output.render import Screen
+from oomlab.output.layout import Screen
 
 
 def text_of(event, columns=None, count=5):

@@ -28,7 +28,7 @@ from oomlab.glibc.survey import locate, survey
 from oomlab.mappings import Mapping
 from oomlab.output.heap import heap_text
 from oomlab.output.heap_document import heap_document
-from oomlab.output.render import Screen
+from oomlab.output.layout import Screen
 from oomlab.output.strip import BLOCKS
 from oomlab.readers.heap import heap_process, read_heap
 from oomlab.readers.mappings import read_address_space

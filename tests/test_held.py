@@ -13,7 +13,7 @@ import pytest
 from compiled import compiled, running
 
 from oomlab.meminfo import Held
-from oomlab.output.render import Screen
+from oomlab.output.layout import Screen
 from oomlab.output.system import System, system_text
 from oomlab.readers.held import parse_sockstat, read_held, tmpfs_mounts
 from oomlab.readers.machine import read_machine

@@ -13,12 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oomlab
-from oomlab.analysis.killers.earlyoom import (
-    Settings,
-    rank_earlyoom,
-    thresholds,
-    whole_characters,
-)
+from oomlab.analysis.killers.earlyoom import rank_earlyoom, whole_characters
+from oomlab.analysis.killers.earlyoom_settings import Settings, thresholds
 from oomlab.cli.posix_regex import compile_extended
 from oomlab.output.killers.earlyoom import heading
 

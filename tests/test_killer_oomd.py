@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oomlab
-from oomlab.analysis.killers.oomd import pressure_percent, rank_oomd, swap_state
+from oomlab.analysis.killers.oomd import rank_oomd
+from oomlab.analysis.killers.oomd_limits import pressure_percent, swap_state
 from oomlab.readers.cgroupfs import _read_xattrs, read_memcgs
 from oomlab.readers.saved import parse_snapshot
 from oomlab.snapshot import Memcg, Pressure, Snapshot

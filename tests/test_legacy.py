@@ -12,17 +12,11 @@ from hypothesis import strategies as st
 
 from oomlab import rank
 from oomlab.kernel.eras import era_of
-from oomlab.kernel.legacy import (
-    LegacyInputs,
-    cpu_clocks,
-    cpu_roots,
-    legacy_badness,
-    legacy_reader,
-    run_root,
-    shift_hz,
-)
+from oomlab.kernel.legacy import LegacyInputs, legacy_badness, run_root, shift_hz
+from oomlab.kernel.legacy_inputs import cpu_clocks, cpu_roots, legacy_reader
 from oomlab.kernel.scope import Scope, system_scope
-from oomlab.kernel.selection import Score, scorer
+from oomlab.kernel.score import Score
+from oomlab.kernel.selection import scorer
 from oomlab.snapshot import Task
 
 LEGACY = {"total_vm_pages": 25_600, "threads": 1, "cpu_ticks": 0, "nice": 0, "cap_effective": 0}

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from oomlab import InputError, rank
 from oomlab.output.escape import cut, harmless_cell, printable, width
+from oomlab.output.layout import Screen, wrapped
 from oomlab.output.rank_columns import COLUMNS, default_columns
 from oomlab.output.rank_rows import ranking_rows
 from oomlab.output.ranking import ranking_table
-from oomlab.output.render import Screen, render_csv, render_markdown, render_table, wrapped
+from oomlab.output.render import render_csv, render_markdown, render_table
 from oomlab.output.tables import Table, choose, sort_rows
 
 

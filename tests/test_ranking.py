@@ -11,7 +11,7 @@ from conftest import make_machine, make_snapshot, make_task
 from oomlab import InputError, rank
 from oomlab.analysis.children import children_of
 from oomlab.analysis.ranking import cautions, rescored
-from oomlab.kernel.selection import Score
+from oomlab.kernel.score import Score
 from oomlab.output.ranking import heading
 from oomlab.snapshot import Gap, Memcg, Snapshot, Task
 

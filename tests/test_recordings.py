@@ -19,7 +19,8 @@ from recordings import KERNELS, ROOT, answer, events, sections, snapshot_of
 
 from oomlab.analysis.ranking import rank
 from oomlab.kernel.evidence import pick_era
-from oomlab.kernel.legacy import legacy_badness, legacy_reader
+from oomlab.kernel.legacy import legacy_badness
+from oomlab.kernel.legacy_inputs import legacy_reader
 
 EXACT = [kernel for kernel in KERNELS if kernel not in ("2.6.32", "6.12")]
 

@@ -179,7 +179,8 @@ def test_json_is_written_event_by_event_as_one_document():
 
 def test_a_listing_of_many_events_says_what_their_whole_would():
     from oomlab.analysis.events import for_listing
-    from oomlab.output.render import FORMATS, Screen
+    from oomlab.output.layout import Screen
+    from oomlab.output.render import FORMATS
     from oomlab.output.report import events_table
 
     whole = events_of("6.12")
@@ -259,7 +260,8 @@ def test_eras_and_snapshot_of_one_event(capsys, tmp_path):
 
 
 def test_a_listing_of_several_logs_says_which(tmp_path):
-    from oomlab.output.render import Screen, render_table
+    from oomlab.output.layout import Screen
+    from oomlab.output.render import render_table
     from oomlab.output.report import events_table
 
     events = [*events_of("6.12")[:2], *events_of("7.2")[:2]]

@@ -12,7 +12,8 @@ from oomlab.kernel.bulk import score_all
 from oomlab.kernel.eras import FAMILY_SPANS, era_of, facts_at
 from oomlab.kernel.release import parse_release
 from oomlab.kernel.scope import Scope, system_scope
-from oomlab.kernel.selection import Score, has_root_bonus, in_order_of_choice, scorer
+from oomlab.kernel.score import Score
+from oomlab.kernel.selection import has_root_bonus, in_order_of_choice, scorer
 from oomlab.snapshot import Task
 
 ADMIN = 1 << 21

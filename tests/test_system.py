@@ -16,7 +16,7 @@ from oomlab.analysis.available import drop_caches, from_old_estimate, overcommit
 from oomlab.analysis.system import hugetlb_bytes, mapped_files, unmanaged_bytes, uses
 from oomlab.errors import SourceError
 from oomlab.meminfo import MemInfo, Zone, Zram
-from oomlab.output.render import Screen
+from oomlab.output.layout import Screen
 from oomlab.output.system import System, system_text
 from oomlab.readers.meminfo import parse_counters, parse_zones, read_meminfo
 from oomlab.readers.procfs import PROC

@@ -22,7 +22,8 @@ from oomlab.kernel.legacy import (
     shift_hz,
 )
 from oomlab.kernel.scope import memcg_totalpages
-from oomlab.kernel.selection import Score, in_order_of_choice
+from oomlab.kernel.score import Score
+from oomlab.kernel.selection import in_order_of_choice
 from oomlab.kernel.usage import counter_error_pages
 from oomlab.snapshot import UNLIMITED_PAGES, Machine, Memcg, Snapshot, Task
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..kernel.selection import Score, scorer
+from ..kernel.score import Score
+from ..kernel.selection import scorer
 from ..snapshot import Task
 from .ranking import Ranking
 

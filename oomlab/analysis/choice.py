@@ -15,7 +15,8 @@ from ..kernel.sacrifice import (
     kill_is_refused,
     partners,
 )
-from ..kernel.selection import Score, scorer
+from ..kernel.score import Score
+from ..kernel.selection import scorer
 from ..snapshot import Task, scan_order_key
 from .living import Everyone, Kin, Living
 from .ranking import Ranking

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..kernel.adjust import oom_score_adj_of
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..kernel.tables import table_reader
 from ..kernel.usage import killer_rss_pages
 from ..mappings import AddressSpace, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..report import OomReport, TaskRow
 from .ranking import Ranking
 

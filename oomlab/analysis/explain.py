@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import UnknownTaskError
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..mappings import AddressSpace
 from ..process import ProcessFiles, Vitals
 from ..snapshot import Gap, Task

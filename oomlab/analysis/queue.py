@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..snapshot import Task
 from .ranking import Ranking, rank
 

@@ -13,7 +13,8 @@ from ..kernel.bulk import score_all
 from ..kernel.eras import Era
 from ..kernel.evidence import pick_era
 from ..kernel.scope import Members, Scope, memcg_scope, reported_scope, system_scope
-from ..kernel.selection import Score, in_order_of_choice, scorer
+from ..kernel.score import Score
+from ..kernel.selection import in_order_of_choice, scorer
 from ..snapshot import MAX_PAGES, UNLIMITED_PAGES, Snapshot, Task
 from .cgroups import described
 

@@ -14,14 +14,12 @@ from typing import NamedTuple
 from ..errors import InputError
 from ..snapshot import Snapshot, Task
 from .cgroups import all_paths, name_of, tasks_inside
-from .places import Place, place_of
+from .named_cgroups import PATHS
+from .places import place_of
 
 _MOST_LISTED = 8
 _PREFIX = re.compile(r"(pid|name|user|unit|container|pod|cgroup):(.+)", re.DOTALL)
 _PID = re.compile("[0-9]{1,18}")
-_SHORTEST_ID = 4
-"""Fewer digits of a container's id are taken for a name."""
-_SUFFIXES = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
 _MOUNTS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 
@@ -82,7 +80,7 @@ def find_memcg(snapshot: Snapshot, text: str) -> str:
         path
         for kind in ("unit", "container", "pod")
         if kind in kinds
-        for path in _PATHS[kind](snapshot, name, paths)
+        for path in PATHS[kind](snapshot, name, paths)
     }
     if not found and "cgroup" in kinds and f"/{name}" in paths:
         return f"/{name}"
@@ -140,7 +138,7 @@ def _by_user(snapshot: Snapshot, text: str) -> list[Selected]:
 
 def _by_path(kind: str) -> Callable[[Snapshot, str], list[Selected]]:
     def look(snapshot: Snapshot, text: str) -> list[Selected]:
-        paths = _PATHS[kind](snapshot, text, all_paths(snapshot))
+        paths = PATHS[kind](snapshot, text, all_paths(snapshot))
         return [Selected(text, kind, tasks_inside(snapshot, path), path) for path in paths]
 
     return look
@@ -159,56 +157,6 @@ def _one_kind(snapshot: Snapshot, kind: str, name: str, text: str) -> Selected:
     return _occupied(found[0]._replace(text=text))
 
 
-def _unit_paths(_snapshot: Snapshot, text: str, paths: Iterable[str]) -> list[str]:
-    """Return the cgroups of a unit; as systemctl has it, .service may be left out."""
-    wanted = text if text.endswith(_SUFFIXES) else f"{text}.service"
-    return [path for path in paths if place_of(path).unit == wanted and path.endswith(f"/{wanted}")]
-
-
-def _container_paths(snapshot: Snapshot, text: str, paths: Iterable[str]) -> list[str]:
-    """Return the cgroups of a container, given its name or so much of its id as is unique."""
-    named = {c.id for c in snapshot.containers or () if c.name == text}
-    places = [place_of(path) for path in paths]
-    return [
-        place.path
-        for place in places
-        if place.kind == "container" and not place.below and _is_called(place, text, named)
-    ]
-
-
-def _is_called(place: Place, text: str, named: set[str]) -> bool:
-    identity = place.container or ""
-    if named:
-        return identity in named
-    return identity == text or (len(text) >= _SHORTEST_ID and identity.startswith(text.lower()))
-
-
-def _pod_paths(snapshot: Snapshot, text: str, paths: Iterable[str]) -> list[str]:
-    """Return the cgroup of a pod, given NAMESPACE/NAME, its name or so much of its uid."""
-    named = {
-        container.pod_uid
-        for container in snapshot.containers or ()
-        if text in (container.pod, f"{container.namespace}/{container.pod}")
-    }
-    places = [place_of(path) for path in paths]
-    return [
-        place.path
-        for place in places
-        if place.kind == "pod" and not place.below and _is_pod(place.pod_uid, text, named)
-    ]
-
-
-def _is_pod(uid: str | None, text: str, named: set[str | None]) -> bool:
-    if uid is None:
-        return False
-    return uid in named or (len(text) >= _SHORTEST_ID and uid.startswith(text))
-
-
-_PATHS: dict[str, Callable[[Snapshot, str, Iterable[str]], list[str]]] = {
-    "unit": _unit_paths,
-    "container": _container_paths,
-    "pod": _pod_paths,
-}
 _LOOKUPS: dict[str, Callable[[Snapshot, str], list[Selected]]] = {
     "name": _by_name,
     "unit": _by_path("unit"),

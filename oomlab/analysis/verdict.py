@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ..kernel.badness import wrap_unsigned
-from ..kernel.selection import Score, scorer
+from ..kernel.score import Score
+from ..kernel.selection import scorer
 from ..report import OomReport
 from .disagreement import explain, left_open, same_process, why_asker
 from .ranking import Ranking

@@ -71,8 +71,9 @@ def carry_out(
 
 def _show(ready: Sequence[Target]) -> None:
     """Show on stderr what is about to be written: stdout is for the outcome."""
+    from ..output.layout import Screen
     from ..output.outcomes import plan_table
-    from ..output.render import Screen, render_table
+    from ..output.render import render_table
 
     sys.stderr.write(render_table(plan_table(ready), Screen()))
 

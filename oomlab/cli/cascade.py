@@ -57,13 +57,8 @@ def cascade(
     Nothing is changed on the machine. What a kill frees is anonymous memory, swap and page
     tables; a range where forked relatives may hold some of it.
     """
-    from ..output.cascade import (
-        COLUMNS,
-        cascade_document,
-        cascade_table,
-        default_columns,
-        kill_rows,
-    )
+    from ..output.cascade import cascade_document, cascade_table
+    from ..output.cascade_columns import COLUMNS, default_columns, kill_rows
     from ..output.tables import choose
     from ..units import bytes_to_pages, parse_size
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..snapshot import Snapshot
+from .killer_options import KillerOptions
 from .options import Format, load_source, memcg_path, print_columns, print_json, print_table
 from .users import check_user, is_of_user
-
-if TYPE_CHECKING:
-    from .rank import KillerOptions
 
 KILLERS = ("kernel", "earlyoom", "systemd-oomd", "kubelet")
 
@@ -76,7 +74,8 @@ def _load(asked: Asked, *, cgroups: bool = False) -> Snapshot:
 
 
 def _print_earlyoom(asked: Asked, release: str) -> None:
-    from ..analysis.killers.earlyoom import NEWEST, Settings, rank_earlyoom
+    from ..analysis.killers.earlyoom import rank_earlyoom
+    from ..analysis.killers.earlyoom_settings import NEWEST, Settings
     from ..output.killers import earlyoom as output
 
     if asked.columns == "help":

@@ -17,7 +17,7 @@ from .early import WORKERS
 from .notices import tell
 
 if TYPE_CHECKING:
-    from ..output.render import Screen
+    from ..output.layout import Screen
     from ..output.tables import Table
     from ..snapshot import Gap, Snapshot
 
@@ -147,7 +147,7 @@ def warn_gaps(gaps: Iterable[Gap]) -> None:
 
 def screen() -> Screen:
     """Return the terminal's width and whether to colour, or no width through a pipe."""
-    from ..output.render import Screen
+    from ..output.layout import Screen
 
     if not sys.stdout.isatty():
         return Screen()

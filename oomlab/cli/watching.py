@@ -14,7 +14,8 @@ import typer
 from ..analysis.growth.view import View
 from ..analysis.growth.watching import Watch
 from ..errors import InputError
-from ..output.render import FORMATS, Screen, render_line, render_table
+from ..output.layout import Screen
+from ..output.render import FORMATS, render_line, render_table
 from ..output.watch import watch_table
 from ..output.watch_document import watch_document
 from ..readers.load import with_memcgs

@@ -14,7 +14,8 @@ from ..snapshot import Machine, Task
 from .badness import OOM_SCORE_ADJ_MIN
 from .eras import Era
 from .scope import Scope
-from .selection import Score, scorer
+from .score import Score
+from .selection import scorer
 from .usage import is_exact
 
 _INIT = 1

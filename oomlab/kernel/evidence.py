@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..snapshot import Machine, Reported, Snapshot, Task
 from .eras import ASKED_FOR, Era, era_of, with_facts
 from .scope import Scope, system_scope
-from .selection import Score, TaskScorer, scorer
+from .score import Score, TaskScorer
+from .selection import scorer
 
 _LARGEST, _SPREAD = 32, 32
 """Witnesses asked: the largest tell the formulas apart, a spread of others the idle score."""

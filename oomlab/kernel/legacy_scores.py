@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..snapshot import Machine, Task
 from .adjust import OOM_DISABLE, oom_adj_reader
 from .eras import Era
-from .legacy import LegacyRange, legacy_formula, legacy_reader
+from .legacy import legacy_formula
+from .legacy_inputs import LegacyRange, legacy_reader
 from .scope import Scope
-from .selection import Score
+from .score import Score
 
 
 class LegacyScorer:

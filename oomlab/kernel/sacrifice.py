@@ -12,7 +12,7 @@ from .adjust import OOM_DISABLE, oom_adj_of, oom_score_adj_of
 from .badness import OOM_SCORE_ADJ_MIN
 from .facts import Facts
 from .scope import Scope, is_inside
-from .selection import Score
+from .score import Score
 from .sharing import likely_share_mm
 
 

@@ -5,39 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import is_not, itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from ..snapshot import Machine, Task
 from .adjust import oom_score_adj_of
 from .badness import OOM_SCORE_ADJ_MIN, badness_formula, badness_range, oom_score_formula
 from .eras import Era
 from .scope import Scope
+from .score import Score, TaskScorer
 from .usage import usage_reader
 
 CAP_SYS_ADMIN = 1 << 21
-
-
-class Score(NamedTuple):
-    """A task's badness in one scope, in pages (thousandths before 3.5).
-
-    ``badness`` is None for a task that can't be killed (``why_not`` says why) and for one
-    whose memory could not be read (``low`` and ``high`` then bound it). Where the killer reads
-    counters that userland sees only nearly, ``low`` and ``high`` bound the kernel's own value.
-    """
-
-    task: Task
-    badness: int | None
-    low: int | None
-    high: int | None
-    oom_score: int | None
-    oom_score_low: int | None
-    oom_score_high: int | None
-    why_not: str | None
-
-    @property
-    def killable(self) -> bool:
-        """Tell whether the kernel may choose this task."""
-        return self.why_not is None
 
 
 def why_unkillable(task: Task, init_pid: int | None) -> str | None:
@@ -58,16 +36,6 @@ def why_unkillable(task: Task, init_pid: int | None) -> str | None:
     if task.passed_over:
         return "passed over (vfork, or already reaped)"
     return None
-
-
-class TaskScorer(Protocol):
-    """Scores tasks under one era in one scope."""
-
-    def score(self, task: Task) -> Score:
-        """Return the task's score, with the bounds of what can't be seen from userland."""
-
-    def with_pages(self, task: Task, more_pages: int) -> int | None:
-        """Return the badness of ``task`` if it used ``more_pages`` more; None where unknown."""
 
 
 def scorer(era: Era, scope: Scope, machine: Machine) -> TaskScorer:

@@ -10,8 +10,8 @@ from ..analysis.audit.finding import SEVERITIES, Finding
 from ..analysis.ranking import Ranking
 from .documents import gap_entries, kernel_entry, scope_entry
 from .escape import printable
+from .layout import Screen
 from .ranking import rules_line
-from .render import Screen
 from .tables import Column, Table
 
 SCHEMA = "oomlab.audit/1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .render import Screen
+from .layout import Screen
 
 _WIDE, _SHORT = 100, 3
 

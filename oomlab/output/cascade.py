@@ -1,37 +1,21 @@
-"""The listing of a cascade: each kill, what it gives back, and how it ends."""
+"""A cascade in words, as a table and as a JSON document: the answer first, how it ends last."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..analysis.cascade import Cascade, Kill
+from ..analysis.cascade import Cascade
 from ..analysis.freed import Freed
 from ..analysis.ranking import cautions
 from ..snapshot import Task
-from ..units import human, pages_to_bytes
+from ..units import human
+from .cascade_columns import KillRow, freed_text, kill_rows, size_text
 from .documents import gap_entries, kernel_entry, scope_entry
-from .escape import printable
 from .ranking import named, occasion, rules_line
-from .tables import Column, Table, shown_size
+from .tables import Column, Table
 
 SCHEMA = "oomlab.cascade/1"
-
-
-class KillRow(NamedTuple):
-    """One kill in the listing."""
-
-    kill: Kill
-    cascade: Cascade
-
-    def bytes_of(self, pages: int | None) -> int | None:
-        """Return pages in bytes, unknown as unknown."""
-        return pages_to_bytes(pages, self.cascade.ranking.snapshot.machine.page_size)
-
-
-def kill_rows(cascade: Cascade) -> list[KillRow]:
-    """Return a row for each kill."""
-    return [KillRow(kill, cascade) for kill in cascade.kills]
 
 
 def cascade_table(
@@ -68,7 +52,7 @@ def _answer(cascade: Cascade, free_bytes: int | None) -> str:
         return f"{start}the kernel would panic (vm.panic_on_oom), not kill."
     if not kills:
         return f"{start}{_no_kill(cascade)}."
-    freed = _freed_text(cascade, kills[-1].total)
+    freed = freed_text(cascade, kills[-1].total)
     more = f" and {len(kills) - 3} more" if len(kills) > 3 else ""
     names = ", ".join(named(kill.victim) for kill in kills[:3]) + more
     count = "1 kill" if len(kills) == 1 else f"{len(kills)} kills"
@@ -93,7 +77,7 @@ def _protected(cascade: Cascade) -> list[str]:
     if first is None:
         return ["None of the protected dies."] if cascade.protected and cascade.kills else []
     names = ", ".join(map(named, first.protected[:3]))
-    before = _freed_text(cascade, cascade.kills[first.number - 2].total) if first.number > 1 else ""
+    before = freed_text(cascade, cascade.kills[first.number - 2].total) if first.number > 1 else ""
     after = f", when {before} are free" if before else ""
     return [f"Protected {names} dies in kill {first.number}{after}."]
 
@@ -102,7 +86,7 @@ def _ending(cascade: Cascade) -> list[str]:
     last = cascade.kills[-1] if cascade.kills else None
     lines = []
     if last is not None and last.total.shared_pages:
-        shared = _size(cascade, last.total.shared_pages)
+        shared = size_text(cascade, last.total.shared_pages)
         lines.append(
             f"Of the most that would be freed, {shared} are shared memory: it stays where another "
             "process maps it or a file (tmpfs, System V) holds it."
@@ -116,15 +100,6 @@ def _ending(cascade: Cascade) -> list[str]:
     if cascade.kills and cascade.end == "refused":
         lines.append("Then the kill would be refused again and again.")
     return lines
-
-
-def _size(cascade: Cascade, pages: int | None) -> str:
-    return shown_size(pages_to_bytes(pages, cascade.ranking.snapshot.machine.page_size))
-
-
-def _freed_text(cascade: Cascade, freed: Freed) -> str:
-    low, high = _size(cascade, freed.low_pages), _size(cascade, freed.high_pages)
-    return low if low == high else f"{low} to {high}"
 
 
 def cascade_document(cascade: Cascade, free_bytes: int | None) -> dict[str, Any]:
@@ -177,116 +152,3 @@ def _freed_entry(row: KillRow, freed: Freed) -> dict[str, Any]:
         "swap_high_bytes": row.bytes_of(freed.swap_high_pages),
         "shared_bytes": row.bytes_of(freed.shared_pages),
     }
-
-
-def _shown_badness(row: KillRow) -> str:
-    chosen = row.kill.choice.chosen
-    if chosen is None or chosen.badness is None:
-        return "?"
-    if not row.cascade.ranking.era.facts.in_pages:
-        return str(chosen.badness)
-    return _size(row.cascade, chosen.badness)
-
-
-def _notes(row: KillRow) -> str:
-    kill = row.kill
-    parts = []
-    if kill.protected:
-        parts.append(f"protected: {', '.join(printable(t.comm) for t in kill.protected[:3])}")
-    chosen = kill.choice.chosen
-    if chosen is not None and chosen.task.pid != kill.victim.pid:
-        parts.append(f"child of {named(chosen.task)}")
-    if len(kill.possible) > 1:
-        parts.append(f"or {len(kill.possible) - 1 + kill.more_possible} others")
-    return "; ".join(parts)
-
-
-def _shown_with(row: KillRow) -> str:
-    choice = row.kill.choice
-    others, perhaps = len(choice.killed) - 1, len(choice.perhaps)
-    maybe = f"+{perhaps}{'...' if choice.more_perhaps else ''}?"
-    return " ".join([f"+{others}"] * (others > 0) + [maybe] * (perhaps > 0))
-
-
-COLUMNS: tuple[Column[KillRow], ...] = (
-    Column(name="kill", header="KILL", help="which kill", value=lambda row: row.kill.number),
-    Column(
-        name="pid", header="PID", help="the process killed", value=lambda row: row.kill.victim.pid
-    ),
-    Column(
-        name="adj",
-        header="ADJ",
-        help="its oom_score_adj",
-        key="oom_score_adj",
-        value=lambda row: row.kill.victim.oom_score_adj,
-        keep=5,
-    ),
-    Column(
-        name="badness",
-        header="BADNESS",
-        help="what the kernel compared",
-        value=lambda row: (
-            None if row.kill.choice.chosen is None else row.kill.choice.chosen.badness
-        ),
-        show=_shown_badness,
-        keep=6,
-    ),
-    Column(
-        name="with",
-        header="WITH",
-        help="how many die with it (oom.group); ?: if they use its memory map",
-        value=lambda row: len(row.kill.choice.killed) - 1,
-        show=_shown_with,
-    ),
-    Column(
-        name="frees",
-        header="FREES",
-        help="anonymous memory, swap and page tables that it gives back",
-        key="freed_low_bytes",
-        value=lambda row: row.bytes_of(row.kill.freed.low_pages),
-        show=lambda row: _freed_text(row.cascade, row.kill.freed),
-    ),
-    Column(
-        name="most",
-        header="AT MOST",
-        help="the same at most",
-        key="freed_high_bytes",
-        value=lambda row: row.bytes_of(row.kill.freed.high_pages),
-        show=lambda row: _size(row.cascade, row.kill.freed.high_pages),
-    ),
-    Column(
-        name="total",
-        header="TOTAL",
-        help="with all kills before",
-        key="total_low_bytes",
-        value=lambda row: row.bytes_of(row.kill.total.low_pages),
-        show=lambda row: _freed_text(row.cascade, row.kill.total),
-    ),
-    Column(
-        name="name",
-        header="NAME",
-        help="its name (comm)",
-        value=lambda row: row.kill.victim.comm,
-        left=True,
-        flexible=True,
-    ),
-    Column(
-        name="note",
-        header="NOTE",
-        help="protected ones among the dead, the parent it dies for, doubts",
-        value=lambda row: _notes(row) or None,
-        show=_notes,
-        left=True,
-        flexible=True,
-    ),
-)
-
-
-def default_columns(rows: Sequence[KillRow]) -> list[Column[KillRow]]:
-    """Return the columns that a listing shows unless told otherwise."""
-    shown = {column.name for column in COLUMNS} - {"most"}
-    if not any(map(_shown_with, rows)):
-        shown.discard("with")
-    if not any(map(_notes, rows)):
-        shown.discard("note")
-    return [column for column in COLUMNS if column.name in shown]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..analysis.ranking import Ranking
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from .rank_rows import RankRow, ranking_rows, shown_badness, shown_oom_score, shown_place, user_of
 from .tables import Column
 

@@ -10,10 +10,11 @@ from ..units import human
 from . import event_lines as say
 from .escape import printable
 from .event_tasks import unranked_tasks
+from .layout import Screen
 from .rank_columns import default_columns
 from .rank_rows import ranking_rows
 from .ranking import ranking_table
-from .render import Screen, render_table
+from .render import render_table
 
 _LABEL = 10
 

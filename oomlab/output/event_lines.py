@@ -7,7 +7,7 @@ from ..analysis.causes.limits import owner_of
 from ..analysis.composition import badness_shares
 from ..analysis.events import Event
 from ..kernel.gfp import flag_names
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..report import OomReport, Victim
 from ..units import KIB, duration, human, kib_to_bytes
 from .report import victim_rss_kib, where

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ..analysis.events import Event
 from ..report import TaskRow
 from ..units import pages_to_bytes
-from .render import Screen, render_table
+from .layout import Screen
+from .render import render_table
 from .tables import Column, Table, shown_size
 
 

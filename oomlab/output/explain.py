@@ -11,8 +11,9 @@ from ..analysis.tunables import RETURNS
 from ..units import human
 from .bars import bar, bar_columns
 from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
+from .layout import Screen
 from .ranking import rules_line
-from .render import Screen, render_lines, render_table
+from .render import render_lines, render_table
 from .standing import COLUMNS as STANDING_COLUMNS
 from .standing import standing_rows, standing_table
 from .tables import Column, Table

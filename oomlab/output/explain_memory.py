@@ -10,7 +10,8 @@ from ..analysis.freeing import Freeing
 from ..analysis.mappings import MEANINGS, Kind
 from ..mappings import Mapping
 from ..units import human, human_range, pages_to_bytes
-from .render import Screen, render_lines, render_table
+from .layout import Screen
+from .render import render_lines, render_table
 from .tables import Column, Table, shown_size
 
 KIND_COLUMNS: tuple[Column[KindTotal], ...] = (

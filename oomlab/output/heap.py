@@ -10,7 +10,8 @@ from ..analysis.heap_advice import advise
 from ..glibc.heap import StretchView, Survey
 from ..units import human
 from .heap_tables import arenas_table, holes_text, sizes_text
-from .render import Screen, render_lines, render_table
+from .layout import Screen
+from .render import render_lines, render_table
 from .strip import Glyphs, strip
 from .tables import Column, Table
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..analysis.heap import SizeClass, histogram
 from ..glibc.heap import ArenaView, LargeHole, StretchView, Survey
 from ..units import human
-from .render import Screen, render_table
+from .layout import Screen
+from .render import render_table
 from .tables import Column, Table, shown_size
 
 _LEAST_HOLE = 64 << 10

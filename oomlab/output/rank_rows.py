@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..analysis.children import NO_CHILDREN, Children, children_of
 from ..analysis.ranking import Ranking
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..kernel.usage import killer_rss_pages
 from ..snapshot import Task
 from ..units import human, pages_to_bytes

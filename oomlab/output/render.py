@@ -6,19 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .escape import cut, harmless_cell, printable, width
+from .layout import GAP, Screen, coloured, laid_out, wrapped
 from .tables import Column, Table
-
-_GAP = 2
-
-
-class Screen(NamedTuple):
-    """Where output goes: ``columns`` is None where there is no width to keep to."""
-
-    columns: int | None = None
-    colour: bool = False
 
 
 def render_table(table: Table[Any], screen: Screen) -> str:
@@ -44,31 +36,6 @@ def render_table(table: Table[Any], screen: Screen) -> str:
 def render_lines(screen: Screen, *sentences: str) -> str:
     """Render sentences fitted to the screen."""
     return render_table(Table(columns=(), rows=(), heading=sentences), screen)
-
-
-def laid_out(columns: Sequence[Column[Any]], body: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out cells in columns, the headers first."""
-    from tabulate import tabulate
-
-    # A last column of text is put behind the others: padding every line to the longest
-    # command line would cost its length for each row.
-    loose = columns[-1].left and len(columns) > 1
-    end = len(columns) - 1 if loose else len(columns)
-    # Given as headers they would be padded by two columns each.
-    cells = [[column.header for column in columns], *body]
-    text = tabulate(
-        [row[:end] for row in cells],
-        tablefmt="plain",
-        disable_numparse=True,
-        colalign=["left" if column.left else "right" for column in columns[:end]],
-    )
-    lines = text.splitlines()
-    if not loose:
-        return lines
-    room = max(map(width, lines)) + _GAP
-    return [
-        line + " " * (room - width(line)) + row[-1] for line, row in zip(lines, cells, strict=True)
-    ]
 
 
 def render_markdown(table: Table[Any], screen: Screen) -> str:  # noqa: ARG001
@@ -115,23 +82,6 @@ def render_line(document: Any) -> str:
     return json.dumps(document, separators=(",", ":")) + "\n"
 
 
-def wrapped(sentences: Sequence[str], screen: Screen) -> list[str]:
-    """Break sentences into lines that fit the screen."""
-    safe = [printable(sentence) for sentence in sentences]
-    if screen.columns is None:
-        return safe
-    from textwrap import wrap
-
-    width = max(screen.columns, 20)
-    lines = []
-    for sentence in safe:
-        inset = len(sentence) - len(sentence.lstrip())
-        # What a list's item says goes on below its text, and so does a bullet's.
-        hanging = "    " if sentence.startswith("  - ") else " " * (inset + 8 if inset else 0)
-        lines += wrap(sentence, width, subsequent_indent=hanging) or [""]
-    return lines
-
-
 def _csv_cell(value: Any) -> Any:
     return harmless_cell(value) if isinstance(value, str) else value
 
@@ -147,7 +97,7 @@ def _cells(columns: Sequence[Column[Any]], rows: Sequence[Any], screen: Screen) 
     body = [[printable(column.text(row)) for column in columns] for row in rows]
     if screen.columns is None:
         return body
-    over = sum(_widths(columns, body)) + _GAP * (len(columns) - 1) - screen.columns
+    over = sum(_widths(columns, body)) + GAP * (len(columns) - 1) - screen.columns
     flexible = [index for index, column in enumerate(columns) if column.flexible]
     while over > 0 and flexible:
         # The widest gives way first, down to the next widest, and none beyond its minimum.
@@ -182,7 +132,7 @@ def _fitting(table: Table[Any], screen: Screen) -> tuple[list[Column[Any]], list
         column.name: min(size, column.least) if column.flexible else size
         for column, size in zip(columns, _widths(columns, body), strict=True)
     }
-    while sum(needed[c.name] + _GAP for c in columns) - _GAP > screen.columns:
+    while sum(needed[c.name] + GAP for c in columns) - GAP > screen.columns:
         droppable = [column for column in columns if column.keep < 9]
         if not droppable:
             break
@@ -190,14 +140,3 @@ def _fitting(table: Table[Any], screen: Screen) -> tuple[list[Column[Any]], list
         columns.remove(least)
         left_out.append(least)
     return columns, left_out
-
-
-def coloured(lines: list[str], table: Table[Any], screen: Screen) -> list[str]:
-    """Return the lines with the headers bold and marked rows in red, where the screen has it."""
-    if not screen.colour:
-        return lines
-    bold, red, plain = "\x1b[1m", "\x1b[31m", "\x1b[0m"
-    shown = [f"{bold}{lines[0].rstrip()}{plain}"]
-    for index, line in enumerate(lines[1:]):
-        shown.append(f"{red}{line.rstrip()}{plain}" if index in table.marked else line)
-    return shown

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .escape import printable, width
-from .render import Screen, coloured, laid_out, wrapped
+from .layout import Screen, coloured, laid_out, wrapped
 from .tables import Column, Table
 
 _INDENT = 5

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..analysis.scopes import OomScope
-from ..kernel.selection import Score
+from ..kernel.score import Score
 from ..snapshot import Snapshot, Task
 from .documents import gap_entries
 from .rank_rows import RankRow, ranking_rows, shown_badness, shown_needs, shown_place

@@ -12,7 +12,8 @@ from ..meminfo import Held, MemInfo
 from ..snapshot import Machine
 from ..units import human, human_range, pages_to_bytes
 from .bars import bar, bar_columns
-from .render import Screen, render_lines, render_table
+from .layout import Screen
+from .render import render_lines, render_table
 from .tables import Column, Table
 
 _BAR = 24

@@ -6,7 +6,6 @@ newer; the descent and what decides among equals are those of its src/oom/.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,14 +16,8 @@ from ...kernel.scope import is_inside, parent_of, system_scope
 from ...snapshot import Machine, Memcg, Snapshot
 from ..cgroups import all_paths
 from ..ranking import Ranking, rank
-from .partial import Places
+from .partial import Measured, Places, places_by_measure
 
-SWAP_USED_LIMIT_PERCENT = 90
-"""SwapUsedLimit=: both memory and swap in use must exceed it."""
-PRESSURE_LIMIT_PERCENT = 60
-"""DefaultMemoryPressureLimit=: full avg10 of a monitored cgroup must exceed it ..."""
-PRESSURE_SECONDS = 30
-"""... for DefaultMemoryPressureDurationSec=."""
 LEAST_SWAP_PERCENT = 5
 """A cgroup with no more of all swap than this is not killed for swap."""
 
@@ -213,55 +206,23 @@ def _placed(weighed: list[Candidate]) -> list[Candidate]:
     ]
 
 
-Bound = tuple[int, int]
+def _places_by(
+    measure: Callable[[Candidate], Measured], candidates: list[Candidate]
+) -> dict[str, Places]:
+    places = places_by_measure([measure(one) for one in candidates])
+    return {one.memcg.path: place for one, place in zip(candidates, places, strict=True)}
+
+
 _ENDLESS = 1 << 62
 
 
-class _Measured(NamedTuple):
-    certain: bool
-    """Surely in the running: else it can't push another back."""
-    avoided: bool | None
-    least: Bound
-    most: Bound
-
-
-def _places_by(
-    measure: Callable[[Candidate], _Measured], candidates: list[Candidate]
-) -> dict[str, Places]:
-    """Return each candidate's best and worst place: avoided ones last, the most first.
-
-    One is surely before another if its least exceeds the other's most.
-    """
-    found: dict[str, Places] = {}
-    measured = [(one.memcg.path, measure(one)) for one in candidates]
-    leasts: dict[bool, list[Bound]] = {False: [], True: []}
-    mosts: dict[bool, list[Bound]] = {False: [], True: []}
-    for _, one in measured:
-        if one.avoided is not None:
-            mosts[one.avoided].append(one.most)
-            if one.certain:
-                leasts[one.avoided].append(one.least)
-    for bounds in (*leasts.values(), *mosts.values()):
-        bounds.sort()
-    for path, one in measured:
-        above = below = 0
-        if one.avoided is not None:
-            group = leasts[one.avoided]
-            above = len(group) - bisect_right(group, one.most)
-            above += len(leasts[False]) if one.avoided else 0
-            below = bisect_left(mosts[one.avoided], one.least)
-            below += 0 if one.avoided else len(mosts[True])
-        found[path] = above + 1, len(measured) - (below if one.certain else 0)
-    return found
-
-
-def _swap(one: Candidate) -> _Measured:
+def _swap(one: Candidate) -> Measured:
     used = one.memcg.swap_usage_pages
     low, high = (0, _ENDLESS) if used is None else (used, used)
-    return _Measured(used is not None, one.swap.avoided, (low, 0), (high, 0))
+    return Measured(used is not None, one.swap.avoided, (low, 0), (high, 0))
 
 
-def _reclaim(one: Candidate) -> _Measured:
+def _reclaim(one: Candidate) -> Measured:
     """Bound (pages scanned since the last look a second ago, usage), compared in this order.
 
     One look shows the sum since the cgroup's beginning only: its growth is at most that.
@@ -269,36 +230,4 @@ def _reclaim(one: Candidate) -> _Measured:
     scans, usage = one.memcg.pagescans, one.memcg.usage_pages
     low, high = (0, _ENDLESS) if usage is None else (usage, usage)
     most = (_ENDLESS if scans is None else scans, high)
-    return _Measured(bool(scans or usage), one.pressure.avoided, (0, low), most)
-
-
-class Swap(NamedTuple):
-    """Where the machine stands against SwapUsedLimit=, in percent; None is unknown."""
-
-    memory_used_percent: float | None
-    swap_used_percent: float | None
-    acts: bool | None
-
-
-def swap_state(machine: Machine) -> Swap:
-    """Return whether systemd-oomd would now act to relieve swap, at the default limit."""
-    memory = _used_percent(machine.ram_pages, machine.available_pages)
-    swap = _used_percent(machine.swap_pages, machine.swap_free_pages)
-    if machine.swap_pages == 0:
-        return Swap(memory, None, False)
-    over = [None if used is None else used > SWAP_USED_LIMIT_PERCENT for used in (memory, swap)]
-    acts = False if False in over else None if None in over else True
-    return Swap(memory, swap, acts)
-
-
-def _used_percent(total: int | None, free: int | None) -> float | None:
-    return None if not total or free is None else (total - free) * 100 / total
-
-
-def pressure_percent(ranking: OomdRanking) -> float | None:
-    """Return full avg10 of the monitored cgroup: the machine's own where that is the root."""
-    memcg = next(m for m in ranking.snapshot.memcgs or () if m.path == ranking.monitored)
-    pressure = memcg.pressure
-    if ranking.monitored == "/":
-        pressure = ranking.snapshot.machine.pressure or pressure
-    return None if pressure is None else pressure.full_avg10_percent
+    return Measured(bool(scans or usage), one.pressure.avoided, (0, low), most)

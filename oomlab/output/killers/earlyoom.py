@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...analysis.killers.earlyoom import (
-    NEWEST,
-    PATTERN_POINTS,
-    Candidate,
-    EarlyoomRanking,
-    Thresholds,
-    thresholds,
-)
+from ...analysis.killers.earlyoom import Candidate, EarlyoomRanking
+from ...analysis.killers.earlyoom_settings import NEWEST, PATTERN_POINTS, Thresholds, thresholds
 from ...units import KIB
 from ..ranking import named, seen_text
 from ..tables import Column, shown_size
