@@ -76,7 +76,7 @@ def explain(
 
         print_json(explain_document(one, count))
     else:
-        from ..output.explain_memory import kinds_table
+        from ..output.explain_kinds import kinds_table
 
         if not one.totals:
             raise InputError("no mappings could be read: this format lists them by kind")

@@ -10,7 +10,8 @@ from ..analysis.origin import ask_systemd, origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
 from .bars import bar, bar_columns
-from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
+from .explain_kinds import kinds_text
+from .explain_memory import freeing_text, largest_text, sizes_text
 from .layout import Screen
 from .ranking import rules_line
 from .render import render_lines, render_table
