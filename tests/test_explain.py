@@ -26,7 +26,7 @@ from oomlab.errors import SourceError
 from oomlab.kernel.eras import era_of
 from oomlab.kernel.usage import counter_error_pages
 from oomlab.output.bars import bar
-from oomlab.process import Vitals
+from oomlab.process import Unit, Vitals
 from oomlab.readers.process import parse_tunables, parse_vitals, read_vitals
 from oomlab.readers.procfs import PROC
 
@@ -265,7 +265,7 @@ def test_who_set_it_is_inferred_from_the_parents() -> None:
     assert ([task.pid for task in origin.same], origin.above, origin.unit) == (
         [6, 5],
         tasks[0],
-        "a.service",
+        Unit("a.service"),
     )
     assert "probably set for 5 (task5) and inherited" in origin_text(origin)
     assert "it was set for this process" in origin_text(origin_of(snapshot, tasks[1]))

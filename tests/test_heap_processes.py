@@ -291,6 +291,19 @@ def test_who_has_no_heap(run_cli: Run) -> None:
     assert run_cli("heap", "1", "--max", "nonsense")[0] == 2
 
 
+def test_a_pipe_where_a_mapped_file_was(tmp_path: Path, run_cli: Run) -> None:
+    """Whoever may write there could keep a reader waiting for ever."""
+    library = tmp_path / "library"
+    library.write_bytes(bytes(4096))
+    code = f"import mmap; f = open({str(library)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0); input()"
+    with started(sys.executable, "-c", code) as pid, ProcessMemory(PROC, pid) as opened:
+        assert opened.file(str(library)) == bytes(4096)
+        library.unlink()
+        os.mkfifo(library)
+        assert opened.file(f"{library} (deleted)") == b""
+        assert run_cli("heap", str(pid))[0] == 0
+
+
 def test_a_process_that_ends_meanwhile() -> None:
     with driven("0 M 0 500 90000") as (one, _), ProcessMemory(PROC, one.pid) as opened:
         header = opened.elf_header()

@@ -6,11 +6,12 @@ from ..analysis.allocator import unknown_reason
 from ..analysis.composition import Share
 from ..analysis.explain import Explanation
 from ..analysis.faults import fault_meaning
-from ..analysis.origin import origin_text, unit_text
+from ..analysis.origin import ask_systemd, origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
 from .bars import bar, bar_columns
-from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
+from .explain_kinds import kinds_text
+from .explain_memory import freeing_text, largest_text, sizes_text
 from .layout import Screen
 from .ranking import rules_line
 from .render import render_lines, render_table
@@ -179,8 +180,8 @@ def _settings(one: Explanation, screen: Screen) -> str:
             text = unit_text(setting)
             lines.append(f"{text[0].upper()}{text[1:]}.")
     elif origin.unit:
-        ask = f"systemctl show -p OOMScoreAdjust {origin.unit}"
-        lines.append(f"It runs in systemd unit {origin.unit}, which may set it too ({ask}).")
+        ask = ask_systemd(origin.unit)
+        lines.append(f"It runs in systemd unit {origin.unit.name}, which may set it too ({ask}).")
     if origin.container:
         lines.append(f"It runs in container {origin.container}, whose engine may set it too.")
     if one.space is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from bisect import bisect_right
@@ -17,6 +16,7 @@ from ..errors import SourceError, UnknownTaskError
 from ..glibc.memory import Memory
 from ..glibc.ranges import Pages
 from ..mappings import Mapping
+from .files import open_regular
 from .pagemap import read_pages
 from .procpid import decode_name
 from .smaps import parse_mappings
@@ -198,9 +198,7 @@ class ProcessMemory:
         """Return the beginning of a file that is mapped, as the process sees it; else nothing."""
         name = path.removesuffix(" (deleted)").lstrip("/")
         try:
-            with (self._root / str(self.pid) / "root" / name).open("rb") as opened:
-                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                    return b""
+            with open_regular(self._root / str(self.pid) / "root" / name) as opened:
                 return opened.read(size)
         except OSError:
             return b""
