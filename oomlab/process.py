@@ -57,10 +57,18 @@ class ElfFacts(NamedTuple):
     """Only dynamic symbols are left: what is linked in can't be seen."""
 
 
+class Unit(NamedTuple):
+    """A systemd unit."""
+
+    name: str
+    uid: int | None = None
+    """Of the user whose manager starts it; None for the system's."""
+
+
 class UnitSetting(NamedTuple):
     """What the files of a systemd unit say of its processes' oom_score_adj."""
 
-    unit: str
+    unit: Unit
     oom_score_adj: int | None
     """None where neither the unit nor the manager's default sets it."""
     file: str | None
@@ -80,5 +88,5 @@ class ProcessFiles(NamedTuple):
     elves: tuple[ElfFacts, ...] | None = None
     """The program first, then its libraries; None where symbols could not be read."""
     unit_setting: UnitSetting | None = None
-    """Of the unit that starts it; None where none does, or where another manager has it."""
+    """Of the unit that starts it; None where none does."""
     gaps: tuple[Gap, ...] = ()

@@ -144,11 +144,10 @@ def postgresql(directory: Path) -> Iterator[Started]:
         client.stdin.write(
             "set work_mem='64MB'; create temp table t as select g, md5(g::text) m "
             "from generate_series(1,100000) g; "
-            "select count(*) from (select m from t order by m) s; select 1;\n"
+            f"select count(*) from (select m from t order by m) s \\g {data}/done\n"
         )
         client.stdin.flush()
-        wait_for(lambda: bool(set(children(main.pid)) - others), "a session")
-        time.sleep(1.5)
+        wait_for((data / "done").exists, "a session")
         backend = max(set(children(main.pid)) - others)
         asleep(backend)
         yield Started(said(postgres, "--version"), {"postmaster": main.pid, "session": backend})
@@ -244,6 +243,7 @@ JAVA = """public class Main {
   static byte[][] kept = new byte[20000][];
   public static void main(String[] a) throws Exception {
     for (int i = 0; i < kept.length; i++) kept[i] = new byte[1000];
+    new java.io.File(a[0]).createNewFile();
     Thread.sleep(3600_000);
   }
 }
@@ -261,8 +261,9 @@ def java(directory: Path) -> Iterator[Started]:
     )  # fmt: skip
     if made.returncode:
         raise NotHereError(f"javac: {made.stderr.strip().splitlines()[:1]}")
-    with running(program, "-Xmx64m", "-cp", str(directory), "Main") as process:
-        time.sleep(1.5)
+    done = directory / "done"
+    with running(program, "-Xmx64m", "-cp", str(directory), "Main", str(done)) as process:
+        wait_for(done.exists, "java")
         asleep(process.pid, 3)
         yield Started(said(program, "-version"), {"vm": process.pid})
 

@@ -65,6 +65,7 @@ def test_an_unkillable_process_larger_than_half_of_memory() -> None:
     (finding,) = found(machine(make_task(2, 1_000_001, -1000)), "large_unkillable")
     assert (finding.severity, finding.pids) == ("critical", (2,))
     assert not found(machine(make_task(2, 1_000_000, -1000)), "large_unkillable")
+    assert found(machine(make_task(2, 1_000_001, -1000), swap_pages=GIB), "large_unkillable")
     assert not found(machine(make_task(2, 1_000_001, -999)), "large_unkillable")
 
 
@@ -222,6 +223,21 @@ def test_workers_killed_unseen() -> None:
     (finding,) = found(machine(main, worker, memcgs=box(oom_kills=3)), "silent_kills")
     assert "3 times" in finding.text
     assert finding.pids == (2,)
+
+
+def test_kills_in_a_container_s_own_cgroups_count_and_in_another_unit_s_do_not() -> None:
+    """As a container with a systemd of its own has them; and a user's manager its programs'."""
+    inner = Memcg(f"{BOX}/init.scope", 2, UNLIMITED_PAGES, oom_kills=2)
+    tasks = inside(2, f"{BOX}/init.scope"), inside(3, BOX)
+    (finding,) = found(machine(*tasks, memcgs=(*box(oom_kills=1), inner)), "silent_kills")
+    assert "3 times" in finding.text
+    manager = "/user.slice/user-1000.slice/user@1000.service"
+    memcgs = tuple(
+        Memcg(path, 2, UNLIMITED_PAGES, oom_kills=kills)
+        for path, kills in ((manager, 0), (f"{manager}/init.scope", 0), (f"{manager}/a.scope", 4))
+    )
+    systemd = inside(4, f"{manager}/init.scope")
+    assert not found(machine(systemd, memcgs=memcgs), "silent_kills")
 
 
 def test_nobody_was_killed_unseen() -> None:

@@ -179,11 +179,24 @@ def test_no_leak_before_the_interval_of_its_rate_is_known() -> None:
     assert "may be 0 as well" in found.because
 
 
-@given(st.lists(st.integers(0, 1 << 34), min_size=12, max_size=60), st.booleans())
-def test_whatever_is_called_a_leak_surely_rises(values: list[int], cumulated: bool) -> None:
+def test_no_fragmentation_before_the_interval_of_its_rate_is_known() -> None:
+    bent = series([*ramp(0, 20 * MB, 20), *ramp(20 * MB, 32 * MB, 20)])
+    flat = series([MB] * 40)
+    found = judge(bent, {"anon": bent, "allocated": bent, "in_use": flat})
+    assert found.slope is not None
+    assert (found.verdict, isinf(found.slope.low)) == ("growing", True)
+    assert "in use grew by 0 only" in found.because
+    assert "can't be bounded yet" in found.because
+
+
+@given(st.lists(st.integers(0, 1 << 34), min_size=12, max_size=60), st.booleans(), st.booleans())
+def test_whatever_is_called_a_leak_surely_rises(
+    values: list[int], cumulated: bool, holes: bool
+) -> None:
     total = series(list(accumulate(values)) if cumulated else list(map(float, values)))
-    found = judge(total, anonymous(total))
-    if found.verdict == "leak-like":
+    heap = {"allocated": total, "in_use": series([0.0] * len(values))} if holes else {}
+    found = judge(total, anonymous(total) | heap)
+    if found.verdict.endswith("-like"):
         assert found.slope is not None
         assert 0 < found.slope.low <= found.slope.per_second <= found.slope.high
 

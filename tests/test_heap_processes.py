@@ -30,9 +30,10 @@ from oomlab.output.heap import heap_text
 from oomlab.output.heap_document import heap_document
 from oomlab.output.layout import Screen
 from oomlab.output.strip import BLOCKS
-from oomlab.readers.heap import read_heap
+from oomlab.readers.heap import heap_process, read_heap
 from oomlab.readers.mappings import read_address_space
-from oomlab.readers.process_memory import ProcessMemory, add_entries
+from oomlab.readers.pagemap import add_entries
+from oomlab.readers.process_memory import ElfHeader, ProcessMemory
 from oomlab.readers.procfs import PROC
 
 Run = Callable[..., tuple[int, str, str]]
@@ -159,10 +160,7 @@ def test_a_process_that_ends_at_any_moment_of_the_reading() -> None:
         def heap_after(reads: int) -> int:
             nonlocal left
             memory = Memory(failing, header.pointer_bytes)
-            process = Process(
-                memory, opened.mappings, opened.pages, opened.page_size, header.machine,
-                opened.file,
-            )  # fmt: skip
+            process = heap_process(opened, memory, header)
             left = 10_000
             place = locate(process)
             assert place is not None
@@ -176,6 +174,28 @@ def test_a_process_that_ends_at_any_moment_of_the_reading() -> None:
             with pytest.raises(UnknownTaskError, match="ended, or ran another program"):
                 heap_after(reads)
         assert heap_after(enough) == 2
+
+
+def test_a_heap_that_grew_since_its_mappings_were_read() -> None:
+    """It is read again with the mappings of that moment, and then all of it fits together."""
+    with driven("0 M 0 100 1000") as (one, _), ProcessMemory(PROC, one.pid) as opened:
+        process = process_of(opened)
+        place = locate(process)
+        assert place is not None
+        said = one.do("0 M 200 900 1000", "0 m 5000 300000")
+        found = survey(process, place, most_bytes=MIB)
+        assert_equal(found, said)
+        assert found.attempts == 2
+
+
+def test_the_lists_alone_tell_the_totals() -> None:
+    """What a watch asks again and again: nothing is walked or searched, and only once."""
+    lines = ("0 M 0 300 3000", "0 F 0 300 2", "1 M 1000 50 3000", "1 F 1000 50 2", "0 m 9 300000")
+    with driven(*lines) as (one, said):
+        found = read_heap(PROC, one.pid, 0)
+        assert found.total is not None
+        assert found.total._asdict() == said.mallinfo
+        assert (found.attempts, found.mmapped) == (1, ())
 
 
 def test_a_part_only() -> None:
@@ -271,6 +291,19 @@ def test_who_has_no_heap(run_cli: Run) -> None:
     assert run_cli("heap", "1", "--max", "nonsense")[0] == 2
 
 
+def test_a_pipe_where_a_mapped_file_was(tmp_path: Path, run_cli: Run) -> None:
+    """Whoever may write there could keep a reader waiting for ever."""
+    library = tmp_path / "library"
+    library.write_bytes(bytes(4096))
+    code = f"import mmap; f = open({str(library)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0); input()"
+    with started(sys.executable, "-c", code) as pid, ProcessMemory(PROC, pid) as opened:
+        assert opened.file(str(library)) == bytes(4096)
+        library.unlink()
+        os.mkfifo(library)
+        assert opened.file(f"{library} (deleted)") == b""
+        assert run_cli("heap", str(pid))[0] == 0
+
+
 def test_a_process_that_ends_meanwhile() -> None:
     with driven("0 M 0 500 90000") as (one, _), ProcessMemory(PROC, one.pid) as opened:
         header = opened.elf_header()
@@ -282,8 +315,7 @@ def test_a_process_that_ends_meanwhile() -> None:
 
 
 def process_of(opened: ProcessMemory) -> Process:
-    memory = Memory(opened.read, 8)
-    return Process(memory, opened.mappings, opened.pages, opened.page_size, 62, opened.file)
+    return heap_process(opened, Memory(opened.read, 8), ElfHeader(8, 62))
 
 
 class Image:
@@ -314,6 +346,7 @@ class Image:
             4096,
             62,
             lambda _path: b"",
+            lambda: mappings or self.mappings,
         )
 
 

@@ -67,7 +67,8 @@ def test_what_nobody_seen_holds_is_named() -> None:
         "Of tmpfs and shared memory: 1.0M in files of tmpfs mounts, 2.0M in deleted files that are "
         "open, 7.0M held by nobody seen (3 processes may not be looked into)." in text
     )
-    assert "TCP and UDP buffers 4.0K, what is in 7 pipes, usually up to 64K each." in text
+    assert "in no counter: 4.0K in buffers of TCP and UDP." in text
+    assert "Not measured: what is in 7 pipes (usually up to 64K each) and in unix sockets." in text
 
 
 def test_buffers_of_sockets_are_counted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,12 +31,13 @@ ALLOCATORS = {
 
 @pytest.fixture(scope="module", params=list(PROGRAMS))
 def program(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
 ) -> Iterator[tuple[str, Started]]:
     with ExitStack() as stack:
+        # Other users must reach it, and each start of pytest closes its own directories to them.
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
         try:
-            directory = tmp_path_factory.mktemp(request.param)
-            started = stack.enter_context(PROGRAMS[request.param](directory))
+            started = stack.enter_context(PROGRAMS[request.param](Path(directory)))
         except NotHereError as why:
             pytest.skip(f"{request.param}: {why}")
         yield request.param, started
@@ -104,7 +106,7 @@ def test_heap(run_cli: Run, program: tuple[str, Started]) -> None:
 def test_watch(run_cli: Run, program: tuple[str, Started]) -> None:
     name, started = program
     pids = [str(pid) for pid in started.pids.values()]
-    status, out, err = run_cli("watch", *pids, "--count", "12", "-i", "50ms")
+    status, out, err = run_cli("watch", *pids, "--count", "12", "-i", "20ms")
     assert (status, err) == (0, "")
     views = [json.loads(line) for line in out.splitlines()]
     assert len(views) == 12

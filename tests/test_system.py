@@ -12,23 +12,18 @@ import pytest
 from conftest import make_snapshot, make_task
 
 import oomlab
-from oomlab.analysis.system import (
-    drop_caches,
-    from_old_estimate,
-    hugetlb_bytes,
-    mapped_files,
-    overcommit,
-    reserve,
-    unmanaged_bytes,
-    uses,
-)
+from oomlab.analysis.available import drop_caches, from_old_estimate, overcommit, reserve
+from oomlab.analysis.system import hugetlb_bytes, mapped_files, unmanaged_bytes, uses
 from oomlab.errors import SourceError
 from oomlab.meminfo import MemInfo, Zone, Zram
+from oomlab.output.layout import Screen
+from oomlab.output.system import System, system_text
 from oomlab.readers.meminfo import parse_counters, parse_zones, read_meminfo
 from oomlab.readers.procfs import PROC
 
 Run = Callable[..., tuple[int, str, str]]
-RECORDINGS = Path(__file__).parent.parent / "fixtures" / "recordings"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+RECORDINGS, MEMORY = FIXTURES / "recordings", FIXTURES / "memory"
 MIB = 1 << 20
 FORMULA_SINCE = ["4.4", "4.9", "4.19", "4.19-v1", "5.10", "6.1", "6.1-v1", "6.12", "7.2"]
 """Recorded kernels that print MemAvailable."""
@@ -201,9 +196,39 @@ def test_old_counters_are_understood() -> None:
 
 
 def test_overcommit_leaves_what_is_not_promised() -> None:
-    info = make_info(CommitLimit=500, Committed_AS=700)
-    assert overcommit(info, 2).left == -200
-    assert overcommit(make_info(), 0).left is None
+    info = make_info(CommitLimit=700, Committed_AS=500)
+    assert overcommit(info, 2).left == 200
+    assert overcommit(make_info(CommitLimit=500, Committed_AS=700), 2).left == 0
+    assert overcommit(info, 0).left is None, "only mode 2 refuses"
+    assert overcommit(make_info(), 2).left is None
+
+
+def test_how_far_enomem_is_with_overcommit_memory_2(run_cli: Run) -> None:
+    """A real kernel's counters, and how much one request could ask for then, to the page."""
+    source = MEMORY / "overcommit-2.json"
+    measured = json.loads((MEMORY / "overcommit-2.measured.json").read_text())
+    _, out, _ = run_cli("system", "--from", str(source), "--format", "json")
+    state = json.loads(out)["overcommit"]
+    assert (state["mode"], state["left_bytes"]) == (
+        2,
+        state["limit_bytes"] - state["committed_bytes"],
+    )
+    for who, kept in (("root", 0), ("other", measured["admin_reserve_kbytes"])):
+        found = measured[who]
+        own = min(found["own_pages"] // 32, measured["user_reserve_kbytes"] // 4)
+        # What is promised must stay below what is allowed: a page less.
+        assert found["granted_pages"] == state["left_bytes"] // 4096 - kept // 4 - own - 1
+    _, out, _ = run_cli("system", "--from", str(source))
+    assert out.splitlines()[1] == (
+        "Requests for more than 118M fail with ENOMEM before that: vm.overcommit_memory is 2: "
+        "of CommitLimit 160M, 42M is promised."
+    )
+
+
+def test_nothing_more_is_promised_beyond_the_limit() -> None:
+    machine = make_snapshot().machine._replace(overcommit_memory=2)
+    text = system_text(System(machine, make_info(CommitLimit=MIB, Committed_AS=2 * MIB)), Screen())
+    assert "Requests for memory fail with ENOMEM now: vm.overcommit_memory is 2" in text
 
 
 def test_the_command_shows_it_all(run_cli: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import PAGE, make_snapshot, make_task
@@ -18,7 +19,8 @@ from oomlab.snapshot import Memcg, Node, Snapshot
 Run = Callable[..., tuple[int, str, str]]
 MB = 1 << 20
 PAGES = MB // PAGE
-FROM = ("--cgroup", "/demo", "--from", "fixtures/watch.jsonl.gz")
+RECORDED = Path(__file__).parent.parent / "fixtures" / "watch.jsonl.gz"
+FROM = ("--cgroup", "/demo", "--from", str(RECORDED))
 
 
 def machine_of(anon: int, shmem: int | None = 0, cache: int = 0, swapped: int = 0) -> Snapshot:

@@ -116,6 +116,27 @@ def test_what_was_raised_without_the_capability_may_go_back(
     assert adj_of(target.pid) == target.before
 
 
+def test_a_user_namespace_is_named_as_the_reason() -> None:
+    """Its root has all capabilities there, as in a rootless container, and none that counts."""
+    if subprocess.run(["unshare", "--user", "--map-root-user", "true"], check=False).returncode:
+        pytest.skip("no user namespace can be made here")
+    program = (
+        "import os,time; from pathlib import Path; from oomlab.writers import adj;"
+        "from oomlab.writers.changes import make; me=Path('/proc/self');"
+        "now=int((me / 'oom_score_adj').read_text());"
+        "start=int((me / 'stat').read_text().rpartition(')')[2].split()[19]);"
+        "up=adj.Target(os.getpid(), start, 'me', now, now+7);"
+        "down=up._replace(before=now+7, after=-1000);"
+        "print(make([up], adj.own_privilege())[0].done, make([down], adj.own_privilege())[0].why)"
+    )
+    words = ["unshare", "--user", "--map-root-user", sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    now = adj_of(os.getpid())
+    assert done.stdout.startswith("True lowering it to -1000 needs CAP_SYS_RESOURCE"), done.stderr
+    assert "a user namespace (a rootless container) has no CAP_SYS_RESOURCE" in done.stdout
+    assert f"sure to be taken is {now + 7}" in done.stdout
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_another_user_s_process_is_refused_with_its_owner(
     sleepers: list[subprocess.Popen[bytes]],

@@ -8,7 +8,7 @@ from itertools import islice
 from ..kernel.adjust import oom_score_adj_of
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..snapshot import Task
-from .companions import lookalikes
+from .companions import ON_ONE_MAP, by_map, lookalikes
 from .movers import LEAST_KILLABLE, known_adj
 from .ranking import Ranking
 from .suggestion import Suggestion, Wish
@@ -72,6 +72,8 @@ def remedies(found: Suggestion, *, by_number: bool) -> list[str]:
     said, wish = [], found.wish
     if any(task.pid in wish.protect for task in found.sacrificed):
         return ["name each process once only: to be protected, or to be sacrificed"]
+    if any(ON_ONE_MAP in found.companions.get(task.pid, "") for task in found.sacrificed):
+        return ["protect or sacrifice all that are on one memory map: they die together"]
     if wish.raise_only and by_number:
         said.append("lower the protected with CAP_SYS_RESOURCE, without --raise-only")
     if any("memory.oom.group" in why for why in found.companions.values()):
@@ -100,11 +102,12 @@ def suggestion_cautions(found: Suggestion) -> list[str]:
         )
     if found.wish.sacrifice is None:
         said += _of_all_others(found)
+    known = by_map(found.wish.shared).keys()
     pairs = (
         f"{_named(one)} and {_named(other)} look alike: if they are on one memory map they die "
         "together, whatever is set"
         for one, other in lookalikes(found.spared, found.sacrificed)
-        if not any({one.pid, other.pid} <= pids for pids in found.wish.shared)
+        if not {one.pid, other.pid} <= known
     )
     # Forked workers all look alike: a few pairs say it.
     return said + list(islice(pairs, _MOST_PAIRS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..kernel.badness import OOM_SCORE_ADJ_MIN
 from ..kernel.sacrifice import group_killed, group_of
@@ -12,8 +12,14 @@ from .cgroups import name_of
 from .places import place_of
 from .ranking import Ranking
 
+ON_ONE_MAP = "on the memory map of"
 Shared = Collection[frozenset[int]]
-"""Sets of pids known to be on one memory map each."""
+"""Sets of pids known to be on one memory map each; a set of one is known to be alone on it."""
+
+
+def by_map(shared: Shared) -> dict[int, frozenset[int]]:
+    """Return for each pid whose map is known all that are on it."""
+    return {pid: pids for pids in shared for pid in pids}
 
 
 def companions(ranking: Ranking, protected: Iterable[Task], shared: Shared) -> dict[int, str]:
@@ -24,10 +30,10 @@ def companions(ranking: Ranking, protected: Iterable[Task], shared: Shared) -> d
     """
     facts, found = ranking.era.facts, {task.pid: "" for task in protected}
     by_pid = {task.pid: task for task in ranking.scope.everyone or ranking.scope.tasks}
-    waiting = list(protected)
+    waiting, maps = list(protected), by_map(shared)
     while waiting:
         task = waiting.pop()
-        for other, why in (*_group_mates(ranking, task), *_partners(ranking, task, shared)):
+        for other, why in (*_group_mates(ranking, task), *_partners(ranking, task, maps)):
             if other not in found and other in by_pid:
                 found[other] = why
                 waiting.append(by_pid[other])
@@ -52,11 +58,13 @@ def _group_mates(ranking: Ranking, task: Task) -> list[tuple[int, str]]:
     return [(mate.pid, why) for mate in mates]
 
 
-def _partners(ranking: Ranking, task: Task, shared: Shared) -> list[tuple[int, str]]:
+def _partners(
+    ranking: Ranking, task: Task, maps: Mapping[int, frozenset[int]]
+) -> list[tuple[int, str]]:
     if ranking.era.facts.mm_partners == "none":
         return []
-    why = f"it is on the memory map of {task.pid}: they die together"
-    return [(pid, why) for pids in shared if task.pid in pids for pid in pids if pid != task.pid]
+    why = f"it is {ON_ONE_MAP} {task.pid}: they die together"
+    return [(pid, why) for pid in sorted(maps.get(task.pid, ())) if pid != task.pid]
 
 
 def lookalikes(tasks: Iterable[Task], others: Iterable[Task]) -> Iterator[tuple[Task, Task]]:

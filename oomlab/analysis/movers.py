@@ -14,6 +14,7 @@ from ..kernel.adjust import oom_score_adj_of
 from ..kernel.badness import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN
 from ..kernel.selection import Scorer
 from ..snapshot import Task
+from .companions import by_map
 from .ranking import Ranking, last_wins
 from .smallest import NEVER, Mover
 from .suggestion import AdjChange, Wish
@@ -70,9 +71,9 @@ class Movers:
         if not shared or not self._ranking.era.facts.adj_follows_mm:
             return [(task,) for task in tasks]
         together: dict[frozenset[int], list[Task]] = {}
+        maps = by_map(shared)
         for task in tasks:
-            pids = next((pids for pids in shared if task.pid in pids), frozenset({task.pid}))
-            together.setdefault(pids, []).append(task)
+            together.setdefault(maps.get(task.pid, frozenset({task.pid})), []).append(task)
         return [tuple(members) for members in together.values()]
 
     def _spared_mover(self, members: Sequence[Task]) -> Mover:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..kernel.adjust import oom_score_adj_of
-from ..process import UnitSetting
+from ..process import Unit, UnitSetting
 from ..snapshot import Snapshot, Task
 from .cgroups import cgroup_of, name_of
 from .owners import service_of
@@ -20,7 +20,7 @@ class Origin(NamedTuple):
     """Ancestors with the same value, the parent first, without a gap."""
     above: Task | None
     """The first ancestor with another value, None where the chain ends or can't be seen."""
-    unit: str | None
+    unit: Unit | None
     """The systemd unit that starts the process, by the path of its cgroup."""
     container: str | None
     """The container, by the path of its cgroup and the name that a local engine knows."""
@@ -40,28 +40,48 @@ def origin_of(snapshot: Snapshot, task: Task) -> Origin:
         parent = by_pid.get(parent.ppid or 0)
     place = place_of(cgroup_of(task) or "/")
     container = name_of(snapshot, place) if place.container is not None else None
-    return Origin(value, tuple(same), above, service_of(place), container)
+    return Origin(value, tuple(same), above, unit_of(task), container)
 
 
-def system_unit_of(task: Task) -> str | None:
-    """Return the unit of the system's manager that starts a task; None for a user's manager."""
+def unit_of(task: Task) -> Unit | None:
+    """Return the systemd unit that starts a task, by the path of its cgroup."""
     place = place_of(cgroup_of(task) or "/")
-    unit = service_of(place)
-    return None if place.uid is not None and unit != f"user@{place.uid}.service" else unit
+    name = service_of(place)
+    if name is None:
+        return None
+    # A user's manager is itself a unit of the system's.
+    return Unit(name, None if name == f"user@{place.uid}.service" else place.uid)
+
+
+def ask_systemd(unit: Unit) -> str:
+    """Return the command that asks a unit's manager for the setting."""
+    user = "" if unit.uid is None else "--user "
+    return f"systemctl {user}show -p OOMScoreAdjust {unit.name}"
 
 
 def unit_text(setting: UnitSetting) -> str:
     """Return what the files of its unit say where that is not what the process has."""
-    unit = f"its unit {setting.unit}"
+    unit = f"its unit {_unit(setting.unit)}"
     if setting.oom_score_adj is not None:
         return (
             f"{unit} has {setting.oom_score_adj} ({setting.file}): this process was given another "
             "value, or the file was changed since"
         )
     if setting.found:
-        return f"{unit} has no OOMScoreAdjust="
-    ask = f"systemctl show -p OOMScoreAdjust {setting.unit}"
-    return f"it runs in systemd unit {setting.unit}, of which no file is here ({ask})"
+        if setting.unit.uid is None:
+            return f"{unit} has no OOMScoreAdjust="
+        return (
+            f"{unit} has no OOMScoreAdjust=; without it systemd 250 and newer give 100 more than "
+            "the user's manager has"
+        )
+    return (
+        f"it runs in systemd unit {_unit(setting.unit)}, of which no file is here "
+        f"({ask_systemd(setting.unit)})"
+    )
+
+
+def _unit(unit: Unit) -> str:
+    return unit.name if unit.uid is None else f"{unit.name} of user {unit.uid}"
 
 
 def origin_text(origin: Origin, setting: UnitSetting | None = None) -> str:
@@ -71,7 +91,7 @@ def origin_text(origin: Origin, setting: UnitSetting | None = None) -> str:
         return "its oom_score_adj could not be read"
     text = f"oom_score_adj is {value}"
     if setting is not None and setting.oom_score_adj == value:
-        return f"{text}, set by unit {setting.unit} ({setting.file})"
+        return f"{text}, set by unit {_unit(setting.unit)} ({setting.file})"
     if origin.same:
         first = origin.same[-1]
         text += f", as its parent {_named(origin.same[0])} has"

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..kernel.adjust import oom_score_adj_of
 from ..kernel.selection import Scorer, scorer
 from .advice import AT_MINIMUM, conflict_text, refusals, remedies, suggestion_cautions
+from .cgroups import described
 from .companions import Shared, companions
 from .movers import Movers
 from .ranking import Ranking
@@ -39,7 +40,8 @@ def suggest(
 
     ``growth``: the promise holds even if each of ``protect`` grows by so much (what counts
     against it: page tables included). ``raise_only``: lower nothing, which needs CAP_SYS_RESOURCE.
-    ``allow_unkillable``: -1000 may be suggested. ``shared``: pids known to be on one memory map.
+    ``allow_unkillable``: -1000 may be suggested. ``shared``: sets of pids known to be on one memory
+    map each, one alone for who is known to share his with nobody.
 
     Raises InputError where a pid is not there, or the rules have no oom_score_adj.
     """
@@ -105,7 +107,8 @@ def _check_known(ranking: Ranking, pids: Collection[int], what: str) -> None:
         raise InputError(f"nobody to {what}")
     unknown = sorted(set(pids) - {task.pid for task in ranking.scope.tasks})
     if unknown:
-        where = f"an OOM of {ranking.scope.memcg}" if ranking.scope.memcg else "this scope"
+        memcg = ranking.scope.memcg
+        where = "this scope" if memcg is None else described(ranking.snapshot, memcg)
         raise InputError(f"process {unknown[0]}, to {what}, is not in {where}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..output.escape import printable
 from .notices import tell
 from .options import Format, print_json, print_table
 
@@ -39,6 +40,7 @@ def carry_out(
 
     if not targets:
         raise InputError("there is nothing to write: no value needs to change")
+    targets = _with_partners(targets)
     looked = list(look(targets))
     moved = [outcome for outcome in looked if not outcome.done and not outcome.gone]
     if moved and not undoing:
@@ -67,6 +69,21 @@ def carry_out(
     made = make(ready, privilege)
     skipped = [outcome for outcome in looked if not outcome.done]
     return _report([*made, *skipped], path, form)
+
+
+def _with_partners(targets: Sequence[Target]) -> list[Target]:
+    """Add who is on a memory map with one of them: the kernel sets it, too (4.8 and newer).
+
+    Raises InputError where two values are wanted on one map.
+    """
+    from ..writers.partners import partners_of
+
+    partners = partners_of(targets)
+    if partners:
+        names = ", ".join(f"{one.pid} ({printable(one.comm)}) {one.after}" for one in partners[:5])
+        more = f" and {len(partners) - 5} more" if len(partners) > 5 else ""
+        tell(f"set with them, being on the same memory map: {names}{more}")
+    return [*targets, *partners]
 
 
 def _show(ready: Sequence[Target]) -> None:

@@ -76,7 +76,7 @@ def explain(
 
         print_json(explain_document(one, count))
     else:
-        from ..output.explain_memory import kinds_table
+        from ..output.explain_kinds import kinds_table
 
         if not one.totals:
             raise InputError("no mappings could be read: this format lists them by kind")
@@ -100,7 +100,7 @@ def _live(
     from ..analysis.allocator import WANTED_SYMBOLS
     from ..analysis.explain import explain as explain_one
     from ..analysis.explain import shared_files
-    from ..analysis.origin import system_unit_of
+    from ..analysis.origin import unit_of
     from ..analysis.ranking import rank
     from ..analysis.whatif import find_task
     from ..readers.elf import read_elves
@@ -125,7 +125,7 @@ def _live(
         raise UnknownTaskError(f"process {pid} ended while it was read")
     tasks = tuple(fresh[0] if task.pid == pid else task for task in snapshot.tasks)
     ranking = rank(replace(snapshot, tasks=tasks), kernel=kernel)
-    unit = system_unit_of(fresh[0])
+    unit = unit_of(fresh[0])
     files = read_process_files(root, pid, shared_files(space), unit)
     elves, gaps = read_elves(root, space, WANTED_SYMBOLS)
     files = files._replace(elves=elves, gaps=(*files.gaps, *gaps))

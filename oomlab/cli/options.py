@@ -135,8 +135,13 @@ def report_gaps(snapshot: Snapshot) -> None:
 
 
 def warn_gaps(gaps: Iterable[Gap]) -> None:
-    """Say on stderr what could not be read, a line each."""
+    """Say on stderr what could not be read: of the same processes for one reason in one line."""
+    alike: dict[Gap, Gap] = {}
     for gap in gaps:
+        key = gap._replace(what="") if gap.pids else gap
+        known = alike.get(key)
+        alike[key] = gap if known is None else gap._replace(what=f"{known.what}, {gap.what}")
+    for gap in alike.values():
         tell(f"not read: {gap}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from .options import (
     print_table,
     screen,
 )
+from .wish import Wished, same_maps, suggestion_for
 
 if TYPE_CHECKING:
     from ..analysis.suggestion import Suggestion
@@ -117,16 +118,17 @@ def suggest(
     if snippet is not None and (apply or form is not Format.table):
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
-    found = _suggestion(
+    here = source is None and proc is None
+    found = suggestion_for(
         snapshot,
-        _Wish(
+        Wished(
             protect, sacrifice, leave, everyone, allow_growth, cgroup, raise_only, allow_unkillable
         ),
         kernel,
+        same_maps(snapshot) if here else (),
     )
     if snippet is not None:
-        _print_snippet(found, snippet)
-        return _IMPOSSIBLE if found.impossible else 0
+        return _print_snippet(found, snippet)
     all_rows = every or apply or form is not Format.table
     if not (apply and form is Format.json):
         _print(found, form, None if all_rows else _SHOWN, hint=not apply)
@@ -169,45 +171,6 @@ def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapsho
     return with_memcgs(snapshot, proc)
 
 
-class _Wish(NamedTuple):
-    """What the user asked for, as typed."""
-
-    protect: list[str]
-    sacrifice: list[str] | None
-    leave: list[str] | None
-    everyone: bool
-    allow_growth: str | None
-    cgroup: str | None
-    raise_only: bool
-    allow_unkillable: bool
-
-
-def _suggestion(snapshot: Snapshot, wish: _Wish, kernel: str | None) -> Suggestion:
-    from ..analysis.advice import DELIBERATE
-    from ..analysis.ranking import rank
-    from ..analysis.selectors import find_memcg
-    from ..analysis.suggest import suggest as smallest_change
-    from ..analysis.suggestion import NO_GROWTH
-    from .selection import chosen_pids, parse_growth
-
-    memcg = None if wish.cgroup is None else find_memcg(snapshot, wish.cgroup)
-    ranking = rank(snapshot, kernel=kernel, memcg=memcg)
-    growth = NO_GROWTH
-    if wish.allow_growth is not None:
-        growth = parse_growth(wish.allow_growth, snapshot.machine.page_size)
-    sacrifice, protect = wish.sacrifice, chosen_pids(snapshot, wish.protect)
-    return smallest_change(
-        ranking,
-        protect,
-        None if sacrifice is None else chosen_pids(snapshot, sacrifice, protect),
-        leave=chosen_pids(snapshot, wish.leave or []),
-        leave_below=None if wish.everyone else DELIBERATE,
-        growth=growth,
-        raise_only=wish.raise_only,
-        allow_unkillable=wish.allow_unkillable,
-    )
-
-
 def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) -> None:
     from ..output.suggestion import suggestion_document, suggestion_table
 
@@ -217,12 +180,21 @@ def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) ->
         print_table(suggestion_table(found, count, hint=hint), form)
 
 
-def _print_snippet(found: Suggestion, form: Form) -> None:
+def _print_snippet(found: Suggestion, form: Form) -> int:
+    """Print it and return the exit status. Raises InputError where the source lacks something."""
     from ..output.snippets import SNIPPETS
 
-    sys.stdout.write(SNIPPETS[form.value](found))
+    try:
+        text = SNIPPETS[form.value](found)
+    except InputError as error:
+        if not found.impossible:
+            raise
+        tell(str(error))  # a form that has nothing but settings to offer
+        return _IMPOSSIBLE
+    sys.stdout.write(text)
     for caution in found.cautions:
         tell(f"note: {caution}")
+    return _IMPOSSIBLE if found.impossible else 0
 
 
 def _write(found: Suggestion, yes: bool, undo_file: Path | None, form: Format) -> int:

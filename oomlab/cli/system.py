@@ -48,7 +48,9 @@ def system(
         raise InputError("--from and --proc contradict each other: give one of them")
     found = _saved(source) if source is not None else _live(proc)
     if form is Format.json:
-        print_json(output.system_document(found))
+        from ..output.system_document import system_document
+
+        print_json(system_document(found))
     elif form is Format.table:
         sys.stdout.write(output.system_text(found, screen()))
     else:

@@ -11,7 +11,12 @@ from .reading import ArenaReading, Place, Reading
 
 def checks(reading: Reading, place: Place) -> Iterator[Check]:
     """Yield every check, those that hold too."""
-    arenas = reading.arenas
+    yield from _of_chunks(reading.arenas)
+    yield from _of_lists(reading.arenas)
+    yield from _of_sizes(reading, place)
+
+
+def _of_chunks(arenas: list[ArenaReading]) -> Iterator[Check]:
     broken = [view for one in arenas for view in one.walk.stretches if not view.complete]
     missing = sum(not one.walk.complete for one in arenas)
     yield Check(
@@ -19,8 +24,8 @@ def checks(reading: Reading, place: Place) -> Iterator[Check]:
         not missing,
         "chunks lead from the start of every heap to its end"
         if not missing
-        else f"the chunks of {missing} of {len(arenas)} arenas could not be followed to their end"
-        + (f" ({broken[0].why} at {broken[0].walked_to:#x})" if broken else ""),
+        else f"chunks could not be followed to a heap's end (in {missing} of {len(arenas)} arenas"
+        + (f": {broken[0].why} at {broken[0].walked_to:#x})" if broken else ")"),
     )
     footers = sum(one.walk.tally.wrong_footers for one in arenas)
     yield Check(
@@ -28,8 +33,11 @@ def checks(reading: Reading, place: Place) -> Iterator[Check]:
         not footers,
         "every free chunk's size stands at both of its ends"
         if not footers
-        else f"{footers} free chunks have another size at their end",
+        else f"free chunks whose size stands not at both of their ends: {footers}",
     )
+
+
+def _of_lists(arenas: list[ArenaReading]) -> Iterator[Check]:
     followed = [one for one in arenas if one.binned is not None and one.walk.complete]
     wrong = sum(not _agrees(one) for one in followed)
     yield Check(
@@ -37,27 +45,36 @@ def checks(reading: Reading, place: Place) -> Iterator[Check]:
         not wrong,
         ("the bins hold exactly the free chunks" if followed else "the bins could not be compared")
         if not wrong
-        else f"in {wrong} of {len(followed)} arenas the bins don't hold what the chunks show",
+        else f"the bins don't hold what the chunks show (in {wrong} of {len(followed)} arenas)",
     )
     lists = sum(not one.fast.whole for one in arenas)
     yield Check(
         "fastbins",
         not lists,
-        "the fastbins end" if not lists else f"fastbins of {lists} arenas could not be followed",
+        "the fastbins end"
+        if not lists
+        else f"fastbins could not be followed to their end (in {lists} of {len(arenas)} arenas)",
     )
+
+
+def _of_sizes(reading: Reading, place: Place) -> Iterator[Check]:
+    arenas = reading.arenas
     odd = [one for one in arenas if one.walk.complete and not _adds_up(one, place)]
     yield Check(
         "system_mem",
         not odd,
         "the heaps have the sizes that malloc says it took"
         if not odd
-        else f"the heaps of {len(odd)} arenas have other sizes than malloc says it took",
+        else "the heaps have other sizes than malloc says it took "
+        f"(in {len(odd)} of {len(arenas)} arenas)",
     )
     yield _mmapped(reading)
     yield Check(
         "still",
         reading.still,
-        "nothing moved while it was read" if reading.still else "the heap moved while it was read",
+        "nothing moved while it was read"
+        if reading.still
+        else "the heap moved while it was read: figures may be off by what changed",
     )
     if place.parameters is None:
         yield Check("mp_", False, "malloc's parameters (mp_) were not found")
@@ -72,7 +89,7 @@ def _mmapped(reading: Reading) -> Check:
         holds,
         "the mmapped chunks found are those that malloc counts"
         if holds
-        else f"found {count} mmapped chunks of {known.n_mmaps if known else '?'}",
+        else f"mmapped chunks found: {count} of {known.n_mmaps if known else '?'}",
     )
 
 

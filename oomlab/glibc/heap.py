@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .anonymous import MmappedChunk
 from .lists import Chunk, Tcache
 from .parameters import Parameters
-from .stretches import MmappedChunk, Stretch
+from .stretches import Stretch
 from .terrain import Picture
 
 
@@ -153,6 +154,7 @@ class Survey(NamedTuple):
     fast: tuple[Chunk, ...]
     checks: tuple[Check, ...]
     attempts: int
+    """How many times it was read: this is the best of the readings."""
 
     @property
     def main(self) -> MallInfo | None:

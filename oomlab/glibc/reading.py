@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..mappings import Mapping
+from .anonymous import MmappedChunk, search_anonymous
 from .arena_walk import ArenaWalk, Plan, walk_arena
 from .arenas import Arena, Found, heap_size_of, read_arena, ring
 from .layout import NONCONTIGUOUS, SAFE_LINKING, TCACHES, Layout, TcacheLayout
@@ -13,7 +14,7 @@ from .lists import Chain, Tcache, bins, fastbins, tcache
 from .memory import Memory
 from .parameters import Parameters, read_parameters
 from .ranges import Pages, Range
-from .stretches import MmappedChunk, Stretch, heap_stretches, search_anonymous
+from .stretches import Stretch, heap_stretches
 
 _FLAGS = 7
 _MAX_BIN_NODES = 300_000
@@ -32,6 +33,8 @@ class Process(NamedTuple):
     """e_machine of its ELF header."""
     file: Callable[[str], bytes]
     """The contents of a file that is mapped, empty where it can't be read."""
+    read_mappings: Callable[[], Sequence[Mapping]]
+    """The mappings as they are now."""
 
 
 class Place(NamedTuple):
@@ -92,7 +95,8 @@ def read_once(process: Process, place: Place, most_bytes: int) -> Reading | None
     kind = _tcache_kind(memory, place, parameters)
     layout = place.found.layout
     special = kind.chunk_bytes(layout) if kind is not None else 0
-    stretches, mmapped = _stretches(process, place, arenas, parameters)
+    wanted = parameters.n_mmaps if parameters is not None and most_bytes else 0
+    stretches, mmapped = _stretches(process, place, arenas, parameters, wanted)
     found = []
     for arena in arenas:
         fast = fastbins(memory, layout, arena, mangled=mangled)
@@ -173,9 +177,13 @@ def _tcaches(
 
 
 def _stretches(
-    process: Process, place: Place, arenas: Sequence[Arena], parameters: Parameters | None
+    process: Process,
+    place: Place,
+    arenas: Sequence[Arena],
+    parameters: Parameters | None,
+    wanted: int,
 ) -> tuple[dict[int, list[Stretch]], list[MmappedChunk]]:
-    """Return the stretches of each arena, and the mmapped chunks."""
+    """Return the stretches of each arena, and ``wanted`` mmapped chunks."""
     memory, layout = process.memory, place.found.layout
     taken: list[Range] = []
     found: dict[int, list[Stretch]] = {}
@@ -200,7 +208,7 @@ def _stretches(
         taken,
         lambda a, b: process.pages(a, b) or Pages((), ()),
         process.page_size,
-        wanted=parameters.n_mmaps if parameters is not None else 0,
+        wanted=wanted,
         top=main.top if outside else None,
     )
     found[main.address] = own + anonymous.stretches

@@ -48,19 +48,25 @@ def _version(process: Process, path: str) -> tuple[int, int] | None:
 def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
     """Read the heap; read it again where it moved meanwhile, and keep the best reading.
 
-    No stretch is walked for more than ``most_bytes``, and the memory knows how much time is left.
+    No stretch is walked for more than ``most_bytes`` (0: only malloc's lists are followed, which
+    tell the totals), and the memory knows how much time is left.
     Raises UnknownTaskError where the process ends meanwhile, or runs another program.
     """
     best: Survey | None = None
     for attempt in range(1, _ATTEMPTS + 1):
+        if attempt > 1:  # what moved may have grown beyond where it was mapped before
+            process = process._replace(mappings=process.read_mappings())
+            place = place._replace(brk=brk_heap(process.mappings))
         reading = read_once(process, place, most_bytes)
         if reading is None:
             raise UnknownTaskError("the process ended, or ran another program, while it was read")
-        found = _survey(process, place, reading, attempt)
+        found = _survey(process, place, reading)
         if best is None or _broken(found) < _broken(best):
             best = found
+        best = best._replace(attempts=attempt)
         size = sum(one.walk.arena.system_mem for one in reading.arenas)
-        if not _broken(found) or size > _MOST_AGAIN or process.memory.time_left() < 0.5:
+        listed = most_bytes == 0 and found.total is not None  # nothing is walked
+        if not _broken(found) or listed or size > _MOST_AGAIN or process.memory.time_left() < 0.5:
             break
     assert best is not None
     return best
@@ -70,7 +76,7 @@ def _broken(one: Survey) -> int:
     return sum(not check.holds for check in one.checks)
 
 
-def _survey(process: Process, place: Place, reading: Reading, attempt: int) -> Survey:
+def _survey(process: Process, place: Place, reading: Reading) -> Survey:
     known = process.pages(0, 0) is not None
     return Survey(
         version=place.version,
@@ -84,7 +90,7 @@ def _survey(process: Process, place: Place, reading: Reading, attempt: int) -> S
         tcaches=tuple(reading.tcaches),
         fast=tuple(chunk for one in reading.arenas for chunk in one.fast.chunks),
         checks=tuple(checks(reading, place)),
-        attempts=attempt,
+        attempts=1,
     )
 
 

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from .layout import Screen
+
+_WIDE, _SHORT = 100, 3
+
+
+def bar_columns(screen: Screen, most: int) -> int:
+    """Return how long bars may be: a third where the screen has room for little beside them."""
+    narrow = screen.columns is not None and screen.columns < _WIDE
+    return most // _SHORT if narrow else most
+
 
 def bar(value: int, most: int, columns: int) -> str:
     """Return a bar of at most ``columns`` characters; anything above 0 shows.

@@ -6,11 +6,12 @@ from ..analysis.allocator import unknown_reason
 from ..analysis.composition import Share
 from ..analysis.explain import Explanation
 from ..analysis.faults import fault_meaning
-from ..analysis.origin import origin_text, unit_text
+from ..analysis.origin import ask_systemd, origin_text, unit_text
 from ..analysis.tunables import RETURNS
 from ..units import human
-from .bars import bar
-from .explain_memory import freeing_text, kinds_text, largest_text, sizes_text
+from .bars import bar, bar_columns
+from .explain_kinds import kinds_text
+from .explain_memory import freeing_text, largest_text, sizes_text
 from .layout import Screen
 from .ranking import rules_line
 from .render import render_lines, render_table
@@ -71,7 +72,7 @@ def _badness_size(one: Explanation) -> str:
 SHARE_NOTES = {
     "anon": "heap, stacks, private writes",
     "file": "mapped files and programs",
-    "shmem": "tmpfs and shared memory that it maps",
+    "shmem": "tmpfs and shared memory mapped",
     "swap": "swapped out",
     "page tables": "what maps it",
 }
@@ -84,6 +85,7 @@ def _badness(one: Explanation, screen: Screen) -> str:
     formula = one.ranking.era.facts.formula
     in_pages = one.ranking.era.facts.in_pages
     most = max((abs(share.pages) for share in one.shares), default=0)
+    longest = bar_columns(screen, _BAR)
     columns: list[Column[Share]] = [
         Column(name="share", header="SHARE", help="", value=lambda s: s.name, left=True),
         Column(name="pages", header="PAGES", help="", value=lambda s: s.pages),
@@ -98,7 +100,7 @@ def _badness(one: Explanation, screen: Screen) -> str:
             name="bar",
             header="",
             help="",
-            value=lambda s: bar(s.pages, most, _BAR),
+            value=lambda s: bar(s.pages, most, longest),
             left=True,
             keep=2,
         ),
@@ -109,6 +111,8 @@ def _badness(one: Explanation, screen: Screen) -> str:
             value=lambda s: s.why or SHARE_NOTES.get(s.name, ""),
             left=True,
             keep=1,
+            flexible=True,
+            least=24,
         ),
     ]
     shown = [share for share in one.shares if share.pages or share.name in SHARE_NOTES]
@@ -176,8 +180,8 @@ def _settings(one: Explanation, screen: Screen) -> str:
             text = unit_text(setting)
             lines.append(f"{text[0].upper()}{text[1:]}.")
     elif origin.unit:
-        ask = f"systemctl show -p OOMScoreAdjust {origin.unit}"
-        lines.append(f"It runs in systemd unit {origin.unit}, which may set it too ({ask}).")
+        ask = ask_systemd(origin.unit)
+        lines.append(f"It runs in systemd unit {origin.unit.name}, which may set it too ({ask}).")
     if origin.container:
         lines.append(f"It runs in container {origin.container}, whose engine may set it too.")
     if one.space is None:

@@ -146,8 +146,11 @@ def _setting(one: Explanation) -> dict[str, Any]:
         "oom_score_adj": origin.oom_score_adj,
         "same_as": [named(task) for task in origin.same],
         "differs_from": named(origin.above),
-        "unit": origin.unit,
-        "unit_setting": setting._asdict() if setting is not None else None,
+        "unit": origin.unit.name if origin.unit is not None else None,
+        "unit_of_uid": origin.unit.uid if origin.unit is not None else None,
+        "unit_setting": None
+        if setting is None
+        else setting._asdict() | {"unit": setting.unit.name},
         "container": origin.container,
         "cgroup": cgroup_of(one.task),
     }

@@ -127,9 +127,9 @@ def _chunks(part: _Part) -> str:
 def _rows(whole: Parts, known: InMemory | None) -> Iterator[_Part]:
     yield _Part("in use", whole.used_chunks, whole.used_bytes, None, "")
     if whole.tcache_chunks:
-        note = "free, kept for their threads; mallinfo2 counts them as in use"
+        note = "free, kept for threads; mallinfo2: in use"
         yield _Part("tcache", whole.tcache_chunks, whole.tcache_bytes, None, note)
-    yield _Part("malloc's own", None, whole.overhead_bytes, None, "mallinfo2 counts it as in use")
+    yield _Part("malloc's own", None, whole.overhead_bytes, None, "mallinfo2: in use")
     if whole.fast_chunks:
         note = "free, not yet joined with their neighbours"
         yield _Part("fastbins", whole.fast_chunks, whole.fast_bytes, None, note)
@@ -197,7 +197,8 @@ def _checks(one: Survey, screen: Screen) -> str:
         return render_lines(screen, f"All {len(one.checks)} checks of the heap's structure hold.")
     return render_lines(
         screen,
-        f"{len(one.checks) - len(wrong)} of {len(one.checks)} checks hold; read "
-        f"{one.attempts} time{'s' if one.attempts > 1 else ''}; not so:",
+        f"{len(one.checks) - len(wrong)} of {len(one.checks)} checks of the heap's structure hold"
+        + (f" in the best of {one.attempts} readings" if one.attempts > 1 else "")
+        + "; not so:",
         *(f"- {check.what}" for check in wrong),
     )

@@ -12,9 +12,6 @@ from .escape import cut, harmless_cell, printable, width
 from .layout import GAP, Screen, coloured, laid_out, wrapped
 from .tables import Column, Table
 
-_FLEXIBLE_MINIMUM = 12
-"""Columns are left out before a name is cut to less than this."""
-
 
 def render_table(table: Table[Any], screen: Screen) -> str:
     """Render for people, fitted to the screen."""
@@ -107,8 +104,9 @@ def _cells(columns: Sequence[Column[Any]], rows: Sequence[Any], screen: Screen) 
         widths = {index: _widths(columns, body)[index] for index in flexible}
         widest = max(flexible, key=lambda index: widths[index])
         others = [size for index, size in widths.items() if index != widest]
-        floor = max([_FLEXIBLE_MINIMUM, len(columns[widest].header), *others])
-        room = max(widths[widest] - over, floor if widths[widest] > floor else _FLEXIBLE_MINIMUM)
+        least = columns[widest].least
+        floor = max([least, len(columns[widest].header), *others])
+        room = max(widths[widest] - over, floor if widths[widest] > floor else least)
         if room >= widths[widest]:
             break
         for cells in body:
@@ -131,7 +129,7 @@ def _fitting(table: Table[Any], screen: Screen) -> tuple[list[Column[Any]], list
         return columns, []
     body = [[printable(column.text(row)) for column in columns] for row in table.rows]
     needed = {
-        column.name: min(size, _FLEXIBLE_MINIMUM) if column.flexible else size
+        column.name: min(size, column.least) if column.flexible else size
         for column, size in zip(columns, _widths(columns, body), strict=True)
     }
     while sum(needed[c.name] + GAP for c in columns) - GAP > screen.columns:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..analysis.advice import DELIBERATE
-from ..analysis.cgroups import cgroup_of, name_of
+from ..analysis.cgroups import cgroup_of, described, name_of
 from ..analysis.places import place_of
 from ..analysis.ranking import cautions
 from ..analysis.suggestion import AdjChange, Suggestion
@@ -115,7 +115,9 @@ def _answer(found: Suggestion) -> str:
 
 def _victims(found: Suggestion) -> str:
     scope = found.ranking.scope
-    place = f" in {scope.memcg}" if scope.memcg else ""
+    place = (
+        f" in {printable(described(found.ranking.snapshot, scope.memcg))}" if scope.memcg else ""
+    )
     spared = len(found.protected) + len(found.companions)
     killable = len(found.ranking.killable)
     left = len(found.left_alone)

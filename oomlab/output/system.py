@@ -1,35 +1,26 @@
-"""The machine's memory from the OOM killer's side, as text and as ``oomlab.system/1``."""
+"""The machine's memory from the OOM killer's side, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..analysis.available import drop_caches, from_old_estimate, overcommit, reserve
 from ..analysis.room import machine_room
-from ..analysis.system import (
-    REMAINDER,
-    Use,
-    drop_caches,
-    from_old_estimate,
-    mapped_files,
-    overcommit,
-    reserve,
-    unmanaged_bytes,
-    uses,
-)
+from ..analysis.system import REMAINDER, Use, mapped_files, unmanaged_bytes, uses
 from ..meminfo import Held, MemInfo
 from ..snapshot import Machine
 from ..units import human, human_range, pages_to_bytes
-from .bars import bar
+from .bars import bar, bar_columns
 from .layout import Screen
 from .render import render_lines, render_table
 from .tables import Column, Table
 
-SYSTEM_SCHEMA = "oomlab.system/1"
 _BAR = 24
 _RECLAIM = {"yes": "yes", "no": "no", "swap": "to swap", "part": "in part"}
 _MODES = {
-    0: "0, by heuristic: only a single request beyond RAM and swap is refused",
+    0: "0, by heuristic: only a single request beyond RAM and swap is refused (before 5.2: beyond "
+    "what is free or reclaimable)",
     1: "1, always: nothing is refused, the OOM killer is the only limit",
     2: "2, never: beyond CommitLimit requests fail with ENOMEM before anybody is killed",
 }
@@ -54,24 +45,24 @@ class System(NamedTuple):
         return self.info.count("SwapFree") > 0
 
 
-def uses_table(system: System, *, bars: bool = False) -> Table[Use]:
-    """Return the parts of MemTotal, for people with a bar each."""
+def uses_table(system: System, screen: Screen | None = None) -> Table[Use]:
+    """Return the parts of MemTotal, with a bar each for people at a screen."""
     info, can_swap = system.info, system.can_swap
-    most = info.count("MemTotal")
+    most, longest = info.count("MemTotal"), bar_columns(screen or Screen(), _BAR)
     columns: tuple[Column[Use], ...] = (
         Column(name="part", header="PART", help="what for", value=lambda u: u.name, left=True),
         Column(name="size", header="SIZE", key="size_bytes", help="", value=lambda u: u.size,
                show=lambda u: human(u.size)),
         Column(name="reclaim", header="RECLAIM", help="whether the kernel gets it back",
                value=lambda u: _reclaim(u, can_swap), left=True),
-        Column(name="bar", header="", help="", value=lambda u: bar(u.size, most, _BAR), left=True,
-               keep=2),
+        Column(name="bar", header="", help="", value=lambda u: bar(u.size, most, longest),
+               left=True, keep=2),
         Column(name="counter", header="COUNTER", help="", value=lambda u: u.note, left=True,
                keep=1, flexible=True),
     )  # fmt: skip
     shown = [use for use in uses(info) if use.size or use.key in _ALWAYS]
     heading = f"What {human(most)} of RAM (MemTotal) is used for:"
-    listed = [column for column in columns if bars or column.name != "bar"]
+    listed = [column for column in columns if screen is not None or column.name != "bar"]
     return Table(columns=listed, rows=shown, heading=(heading,))
 
 
@@ -86,8 +77,8 @@ def _reclaim(use: Use, can_swap: bool) -> str:
 
 def system_text(system: System, screen: Screen) -> str:
     """Return the whole picture: the answer first."""
-    answer = [_answer(system), *_pressure(system), *_cautions(system)]
-    parts = [render_lines(screen, *answer), render_table(uses_table(system, bars=True), screen)]
+    answer = [_answer(system), *_promises(system), *_pressure(system), *_cautions(system)]
+    parts = [render_lines(screen, *answer), render_table(uses_table(system, screen), screen)]
     parts += [render_lines(screen, *lines) for lines in _sections(system)]
     return "\n".join(part for part in parts if part)
 
@@ -99,6 +90,20 @@ def _answer(system: System) -> str:
         return "How far the OOM killer is can't be known: meminfo does not tell MemAvailable."
     parts = f"MemAvailable {human(left - swap)} + free swap {human(swap)}"
     return f"At most {human(left)} can still be used before the OOM killer comes: {parts}."
+
+
+def _promises(system: System) -> list[str]:
+    """Say how far ENOMEM is, where requests are refused before memory runs out."""
+    state = overcommit(system.info, system.machine.overcommit_memory)
+    if state.left is None or state.limit is None or state.committed is None:
+        return []
+    why = (
+        f"vm.overcommit_memory is 2: of CommitLimit {human(state.limit)}, "
+        f"{human(state.committed)} is promised"
+    )
+    if not state.left:
+        return [f"Requests for memory fail with ENOMEM now: {why}."]
+    return [f"Requests for more than {human(state.left)} fail with ENOMEM before that: {why}."]
 
 
 def _pressure(system: System) -> list[str]:
@@ -167,13 +172,10 @@ def _held(held: Held, shmem: int) -> Iterator[str]:
         said.append(f"{human(rest)} held by nobody seen{unseen}")
     if said:
         yield f"Of tmpfs and shared memory: {', '.join(said)}."
-    beside = []
     if held.sockets_bytes:
-        beside.append(f"TCP and UDP buffers {human(held.sockets_bytes)}")
-    if held.pipes:
-        beside.append(f"what is in {held.pipes} pipes, usually up to 64K each")
-    if beside:
-        yield f"In slab and in no counter: {', '.join(beside)}."
+        yield f"In slab and in no counter: {human(held.sockets_bytes)} in buffers of TCP and UDP."
+    pipes = f"in {held.pipes} pipes (usually up to 64K each) and " if held.pipes else ""
+    yield f"Not measured: what is {pipes}in unix sockets."
 
 
 def _compressed(info: MemInfo) -> Iterator[str]:
@@ -196,7 +198,7 @@ def _reserve(info: MemInfo) -> Iterator[str]:
     yield (
         f"Reserve: the watermarks are min {human(kept.min_bytes)}, low {human(kept.low_bytes)}, "
         f"high {human(kept.high_bytes)} (vm.min_free_kbytes, vm.watermark_scale_factor). Below low "
-        "kswapd reclaims; below min who asks must reclaim himself, and the killer comes when "
+        "kswapd reclaims; below min who asks must reclaim first, and the killer comes when "
         "that gets nothing."
     )
 
@@ -207,7 +209,8 @@ def _available(info: MemInfo) -> Iterator[str]:
         return
     yield "Why MemAvailable is not free + buffers + cached:"
     for step in steps:
-        yield f"  {human(step.size):>6}  {step.name}"
+        if step.size:
+            yield f"  {human(step.size):>6}  {step.name}"
 
 
 def _overcommit(system: System) -> Iterator[str]:
@@ -216,10 +219,14 @@ def _overcommit(system: System) -> Iterator[str]:
         return
     mode = "unknown" if state.mode is None else _MODES.get(state.mode, str(state.mode))
     yield f"Overcommit (vm.overcommit_memory) is {mode}."
-    text = f"Promised to processes: {human(state.committed)} (Committed_AS)"
-    if state.limit is not None and state.mode == 2:
-        text += f"; {human(state.left or 0)} more until requests fail (CommitLimit)"
-    yield f"{text}."
+    yield f"Promised to processes: {human(state.committed)} (Committed_AS)."
+    if state.left is not None and state.limit is not None:
+        yield (
+            f"At most {human(state.left)} more until requests fail (CommitLimit "
+            f"{human(state.limit)}). A program is refused earlier by a 32nd of its own address "
+            "space (at most vm.user_reserve_kbytes), and without CAP_SYS_ADMIN by "
+            "vm.admin_reserve_kbytes too."
+        )
 
 
 def _drop(info: MemInfo) -> Iterator[str]:
@@ -234,46 +241,3 @@ def _drop(info: MemInfo) -> Iterator[str]:
         f"It can't free tmpfs and shared memory ({human(info.count('Shmem'))}), anonymous memory, "
         f"what is mapped or locked, and {human(found.dirty)} that is dirty (sync first)."
     )
-
-
-def system_document(system: System) -> dict[str, Any]:
-    """Return the JSON document: bytes throughout."""
-    info = system.info
-    kept, state, dropped = (
-        reserve(info),
-        overcommit(info, system.machine.overcommit_memory),
-        drop_caches(info),
-    )
-    low, high = mapped_files(info)
-    return {
-        "schema": SYSTEM_SCHEMA,
-        "total_bytes": info.count("MemTotal"),
-        "headroom_bytes": system.headroom,
-        "available_bytes": info.get("MemAvailable"),
-        "swap_total_bytes": info.get("SwapTotal"),
-        "swap_free_bytes": info.get("SwapFree"),
-        "parts": [
-            {"part": use.key, "bytes": use.size, "reclaim": use.reclaim} for use in uses(info)
-        ],
-        "mapped_cache_bytes": {"low": low, "high": high},
-        "unevictable_bytes": info.get("Unevictable"),
-        "reserve": None if kept is None else kept._asdict(),
-        "available_steps": [
-            {"step": step.name, "bytes": step.size} for step in from_old_estimate(info) or ()
-        ],
-        "overcommit": {
-            "mode": state.mode,
-            "limit_bytes": state.limit,
-            "committed_bytes": state.committed,
-        },
-        "drop_caches": {
-            "cache_low_bytes": dropped.cache_low,
-            "cache_high_bytes": dropped.cache_high,
-            "dirty_bytes": dropped.dirty,
-            "slab_high_bytes": dropped.slab_high,
-        },
-        "held": None if system.held is None else system.held._asdict(),
-        "zram": [zram._asdict() for zram in info.zrams],
-        "zswap_enabled": info.zswap_enabled,
-        "counters": dict(info.counters),
-    }

@@ -41,6 +41,8 @@ class Column(Generic[Row]):
     """Columns of the lowest number go first where a terminal is too narrow; 9 always stays."""
     flexible: bool = False
     """Cut to what width is left."""
+    least: int = 12
+    """A flexible column is never cut to less than this: others go first, or it goes itself."""
 
     def text(self, row: Row) -> str:
         """Return the cell as a human reads it; unknown is a question mark."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, Any
 from ..mappings import AddressSpace, Mapping
 from ..process import ElfFacts
 from ..snapshot import Gap
+from .files import open_regular
 
 _MOST_FILES = 64
 _MOST_TABLE_BYTES = 256 << 20
@@ -68,8 +68,7 @@ def _read(path: Path, name: str, wanted: frozenset[str]) -> ElfFacts | None:
     """Read one file; None where it is no ELF file or a damaged one."""
     from elftools.common.exceptions import ELFError
 
-    # Opened without waiting: a device or a pipe may stand where a program was.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+    with open_regular(path) as stream:
         try:
             return _facts(stream, name, wanted)
         except (ELFError, ValueError, KeyError, UnicodeError, struct.error, AssertionError):

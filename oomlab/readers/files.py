@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ..errors import SourceError
 
@@ -25,6 +27,18 @@ def read_at(directory: int, name: str) -> bytes:
         return b"".join(chunks)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file whose name somebody else chose. Raises OSError for anything else.
+
+    Without waiting: a pipe or a device may stand where a file is expected.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..glibc.heap import Survey
+from ..glibc.memory import Memory
 from ..glibc.reading import Process
 from ..glibc.survey import locate, survey
-from .process_memory import ProcessMemory
+from .process_memory import ElfHeader, ProcessMemory
 
 MOST_BYTES = 16 << 30
 MOST_SECONDS = 60.0
@@ -32,9 +33,7 @@ def read_heap(
         if header is None:
             raise SourceError(f"process {pid} runs no program of this machine's kind")
         memory = opened.memory(header, most_seconds)
-        process = Process(
-            memory, opened.mappings, opened.pages, opened.page_size, header.machine, opened.file
-        )
+        process = heap_process(opened, memory, header)
         place = locate(process)
         found = survey(process, place, most_bytes=most_bytes) if place is not None else None
         parameters = found.parameters if found is not None else None
@@ -45,3 +44,16 @@ def read_heap(
                 f"process {pid} ({opened.name}) has no heap of glibc's malloc: {why}"
             )
         return found
+
+
+def heap_process(opened: ProcessMemory, memory: Memory, header: ElfHeader) -> Process:
+    """Return what a survey asks of an opened process."""
+    return Process(
+        memory,
+        opened.mappings,
+        opened.pages,
+        opened.page_size,
+        header.machine,
+        opened.file,
+        opened.read_mappings,
+    )

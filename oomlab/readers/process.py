@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import SourceError, UnknownTaskError
-from ..process import ProcessFiles, Sharers, SysvSegment, Vitals
+from ..process import ProcessFiles, Sharers, SysvSegment, Unit, Vitals
 from ..snapshot import Gap
 from .files import read_at
 from .procpid import decode_name
@@ -62,7 +62,7 @@ def parse_vitals(
 
 
 def read_process_files(
-    root: Path, pid: int, shared: Iterable[tuple[str, int]] = (), unit: str | None = None
+    root: Path, pid: int, shared: Iterable[tuple[str, int]] = (), unit: Unit | None = None
 ) -> ProcessFiles:
     """Read what explain asks of one process beside its mappings.
 

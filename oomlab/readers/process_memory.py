@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from bisect import bisect_right
@@ -15,17 +14,13 @@ from typing import NamedTuple
 
 from ..errors import SourceError, UnknownTaskError
 from ..glibc.memory import Memory
-from ..glibc.ranges import Pages, Range
+from ..glibc.ranges import Pages
 from ..mappings import Mapping
+from .files import open_regular
+from .pagemap import read_pages
 from .procpid import decode_name
 from .smaps import parse_mappings
 
-_PRESENT, _SWAPPED = 1 << 63, 1 << 62
-_ENTRY_BYTES = 8
-_BLOCK_ENTRIES = 1 << 17
-_FEW_ENTRIES = 64
-_PARTS = 8
-"""A block of pagemap whose entries differ is looked at in parts: most of them are alike."""
 _MAX_ADDRESS = (1 << 63) - 1
 _MAX_FILE = 256 << 20
 
@@ -57,8 +52,10 @@ class ProcessMemory:
         with ExitStack() as opened:
             self._directory = self._open(opened, f"{root}/{pid}", None)
             self.name = process_name(root, pid)
-            self.mappings = self._mappings()
-            self._starts = [one.start for one in self.mappings]
+            if not self.read_mappings():
+                raise SourceError(
+                    f"process {pid} has no memory of its own: a thread of the kernel or a zombie"
+                )
             self._mem = self._open(opened, "mem", self._directory)
             try:
                 self._pagemap: int | None = self._open(opened, "pagemap", self._directory)
@@ -86,28 +83,26 @@ class ProcessMemory:
                 raise SourceError(f"no {name} in {self._root}/{self.pid}") from error
             raise UnknownTaskError(f"no process {self.pid} in {self._root}") from error
         except PermissionError as error:
-            raise SourceError(
-                f"the memory of process {self.pid} may not be read: be its owner (and see "
-                "kernel.yama.ptrace_scope) or root"
-            ) from error
+            raise self._denied() from error
         opened.callback(os.close, descriptor)
         return descriptor
 
-    def _mappings(self) -> tuple[Mapping, ...]:
+    def _denied(self) -> SourceError:
+        return SourceError(
+            f"the memory of process {self.pid} may not be read: be its owner (and see "
+            "kernel.yama.ptrace_scope) or root"
+        )
+
+    def read_mappings(self) -> tuple[Mapping, ...]:
+        """Read its mappings, at once and again whenever they may have changed; none of a zombie."""
         try:
-            mappings = tuple(parse_mappings(self._lines("maps")))
+            self.mappings = tuple(parse_mappings(self._lines("maps")))
         except PermissionError as error:
-            raise SourceError(
-                f"the memory of process {self.pid} may not be read: be its owner (and see "
-                "kernel.yama.ptrace_scope) or root"
-            ) from error
+            raise self._denied() from error
         except (FileNotFoundError, ProcessLookupError) as error:
             raise UnknownTaskError(f"process {self.pid} ended while it was read") from error
-        if not mappings:
-            raise SourceError(
-                f"process {self.pid} has no memory of its own: a thread of the kernel or a zombie"
-            )
-        return mappings
+        self._starts = [one.start for one in self.mappings]
+        return self.mappings
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """Yield a file in pieces. A read of maps ends where its page does, not the file's end."""
@@ -203,9 +198,7 @@ class ProcessMemory:
         """Return the beginning of a file that is mapped, as the process sees it; else nothing."""
         name = path.removesuffix(" (deleted)").lstrip("/")
         try:
-            with (self._root / str(self.pid) / "root" / name).open("rb") as opened:
-                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                    return b""
+            with open_regular(self._root / str(self.pid) / "root" / name) as opened:
                 return opened.read(size)
         except OSError:
             return b""
@@ -217,58 +210,8 @@ class ProcessMemory:
         """
         if self._pagemap is None:
             return None
-        returned: list[Range] = []
-        swapped: list[Range] = []
-        size = self.page_size
-        at = start // size
-        last = -(-end // size)
-        while at < last:
-            count = min(_BLOCK_ENTRIES, last - at)
-            try:
-                data = os.pread(self._pagemap, count * _ENTRY_BYTES, at * _ENTRY_BYTES)
-            except OSError:
-                return None
-            if not data:
-                break
-            add_entries(data, at * size, size, returned, swapped)
-            at += len(data) // _ENTRY_BYTES
-        return Pages(_clipped(returned, start, end), _clipped(swapped, start, end))
+        return read_pages(self._pagemap, start, end, self.page_size)
 
 
 def _is_anonymous(one: Mapping) -> bool:
     return (one.anonymous or one.path == "[heap]") and one.permissions.endswith("p")
-
-
-def add_entries(
-    data: bytes, address: int, size: int, returned: list[Range], swapped: list[Range]
-) -> None:
-    """Add the pages of a block of pagemap to ranges. Source: Documentation/…/pagemap.rst."""
-    count = len(data) // _ENTRY_BYTES
-    if data == data[:_ENTRY_BYTES] * count:  # all alike: as in memory that was never touched
-        entry = int.from_bytes(data[:_ENTRY_BYTES], sys.byteorder)
-        _add(entry, address, count * size, returned, swapped)
-        return
-    if count > _FEW_ENTRIES:
-        part = count // _PARTS
-        for start in range(0, count, part):
-            piece = data[start * _ENTRY_BYTES : (start + part) * _ENTRY_BYTES]
-            add_entries(piece, address + start * size, size, returned, swapped)
-        return
-    for entry in memoryview(data)[: count * _ENTRY_BYTES].cast("Q"):
-        if not entry & _PRESENT:
-            _add(entry, address, size, returned, swapped)
-        address += size
-
-
-def _add(entry: int, start: int, size: int, returned: list[Range], swapped: list[Range]) -> None:
-    if entry & _PRESENT:
-        return
-    ranges = swapped if entry & _SWAPPED else returned
-    if ranges and ranges[-1][1] == start:
-        ranges[-1] = (ranges[-1][0], start + size)
-    else:
-        ranges.append((start, start + size))
-
-
-def _clipped(ranges: list[Range], start: int, end: int) -> list[Range]:
-    return [(max(low, start), min(high, end)) for low, high in ranges]

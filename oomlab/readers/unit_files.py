@@ -1,17 +1,21 @@
 """What a systemd unit's files say of OOMScoreAdjust=: unit file, drop-ins, the manager's default.
 
 Read from disk, without D-Bus: the directories and their order are those of systemd.unit(5), the
-default's those of systemd-system.conf(5).
+default's those of systemd-system.conf(5). A user's manager is taken to have the usual XDG
+directories below the home that /etc/passwd names.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from ..process import UnitSetting
+from ..process import Unit, UnitSetting
+from .files import open_regular
 
 _UNIT_PATHS = (
     "etc/systemd/system.control",
@@ -29,36 +33,97 @@ _UNIT_PATHS = (
     "run/systemd/generator.late",
 )
 """What is first wins."""
+_USER_PATHS = (
+    "{home}/.config/systemd/user.control",
+    "{runtime}/systemd/user.control",
+    "{runtime}/systemd/transient",
+    "{runtime}/systemd/generator.early",
+    "{home}/.config/systemd/user",
+    "etc/xdg/systemd/user",
+    "etc/systemd/user",
+    "{runtime}/systemd/user",
+    "run/systemd/user",
+    "{runtime}/systemd/generator",
+    "{home}/.local/share/systemd/user",
+    "usr/local/share/systemd/user",
+    "usr/share/systemd/user",
+    "usr/local/lib/systemd/user",
+    "usr/lib/systemd/user",
+    "{runtime}/systemd/generator.late",
+)
 _MANAGER_PATHS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd")
 _MOST_FILE_BYTES = 1 << 20
 _MOST_ADJ = 1000
 
 
-def read_unit_setting(root: Path, unit: str) -> UnitSetting:
-    """Read what a unit of the system's manager sets; ``root`` has /etc, /run and /usr below it.
+class _Manager(NamedTuple):
+    """Where a manager looks for units, and for its own settings."""
+
+    units: tuple[str, ...]
+    settings: tuple[str, ...]
+    settings_name: str
+
+
+_SYSTEM = _Manager(_UNIT_PATHS, _MANAGER_PATHS, "system.conf")
+
+
+def read_unit_setting(root: Path, unit: Unit) -> UnitSetting:
+    """Read what a unit sets; ``root`` has /etc, /run and /usr below it, and the users' homes.
 
     Of the file and the drop-ins the last assignment counts, and an empty one takes all before
     it back. Without any the manager's DefaultOOMScoreAdjust= does. A file that may not be read
     counts as none.
     """
-    own = list_unit_files(root, unit)
-    section = unit.rpartition(".")[2].capitalize()
+    manager = _manager(root, unit.uid)
+    own = _list_files(root, manager, unit.name)
+    section = unit.name.rpartition(".")[2].capitalize()
     value, file = _last_setting(own, section, "OOMScoreAdjust")
     if value is None:
-        defaults = _first_named(root, _MANAGER_PATHS, ["system.conf"])
-        defaults += _drop_ins(root / path / "system.conf.d" for path in _MANAGER_PATHS)
+        name, folders = manager.settings_name, manager.settings
+        defaults = _first_named(root, folders, [name])
+        defaults += _drop_ins(root / path / f"{name}.d" for path in folders)
         value, file = _last_setting(defaults, "Manager", "DefaultOOMScoreAdjust")
     shown = None if file is None else f"/{file.relative_to(root)}"
     return UnitSetting(unit, value, shown, found=bool(own))
 
 
-def list_unit_files(root: Path, unit: str) -> list[Path]:
+def list_unit_files(root: Path, unit: Unit) -> list[Path]:
     """Return the unit's file, if there is one, and its drop-ins in the order of their effect."""
+    return _list_files(root, _manager(root, unit.uid), unit.name)
+
+
+def list_folders(root: Path, uid: int | None) -> list[Path]:
+    """Return where the system's manager, or a user's, looks for units: what is first wins."""
+    return [root / path for path in _manager(root, uid).units]
+
+
+def _manager(root: Path, uid: int | None) -> _Manager:
+    if uid is None:
+        return _SYSTEM
+    home = _home(root, uid)
+    places = {"home": home or "", "runtime": f"run/user/{uid}"}
+    known = (path for path in _USER_PATHS if home is not None or "{home}" not in path)
+    own = () if home is None else (f"{home}/.config/systemd",)
+    paths = tuple(path.format(**places) for path in known)
+    return _Manager(paths, (*own, *_MANAGER_PATHS), "user.conf")
+
+
+def _home(root: Path, uid: int) -> str | None:
+    """Return a user's home directory without the first slash; None where it is not told."""
+    with contextlib.suppress(OSError), open_regular(root / "etc/passwd") as stream:
+        for line in stream:
+            fields = os.fsdecode(line).split(":")
+            if len(fields) > 5 and fields[2] == str(uid) and fields[5].startswith("/"):
+                return fields[5].strip("/")
+    return None
+
+
+def _list_files(root: Path, manager: _Manager, unit: str) -> list[Path]:
     names = list(_names(unit))
     plain = names[: 2 if "@" in unit else 1]
-    folders = (root / path / f"{name}.d" for path in _UNIT_PATHS for name in names)
-    every = (root / path / f"{unit.rpartition('.')[2]}.d" for path in _UNIT_PATHS)
-    return [*_first_named(root, _UNIT_PATHS, plain), *_drop_ins([*folders, *every])]
+    folders = (root / path / f"{name}.d" for path in manager.units for name in names)
+    every = (root / path / f"{unit.rpartition('.')[2]}.d" for path in manager.units)
+    return [*_first_named(root, manager.units, plain), *_drop_ins([*folders, *every])]
 
 
 def _names(unit: str) -> Iterator[str]:
@@ -106,7 +171,7 @@ def _last_setting(files: Iterable[Path], section: str, key: str) -> tuple[int | 
     where: Path | None = None
     for path in files:
         with contextlib.suppress(OSError):
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 text = stream.read(_MOST_FILE_BYTES).decode("utf-8", "replace")
             for found in parse_assignments(text, section, key):
                 if not found:

@@ -36,7 +36,7 @@ def record(scene: Scene, kernel: fetch.Kernel) -> str:
         with tempfile.TemporaryDirectory(prefix="oomlab-causes-") as name:
             work = Path(name)
             _build(scene, kernel, work)
-            console = _boot(scene, fetch.fetch(kernel), work).replace("\r", "")
+            console = boot(scene, fetch.fetch(kernel), work).replace("\r", "")
         report = first_report(console.partition("lab: log\n")[2].partition("lab: end")[0])
         if report:
             return report
@@ -70,7 +70,8 @@ def _build(scene: Scene, kernel: fetch.Kernel, work: Path) -> None:
     image.pack(root, work / "initramfs")
 
 
-def _boot(scene: Scene, kernel: Path, work: Path) -> str:
+def boot(scene: Scene, kernel: Path, work: Path) -> str:
+    """Boot the machine of a scene with ``work/initramfs``; return what its console says."""
     console, monitor = work / "console", work / "monitor"
     command = f"""qemu-system-x86_64 -accel tcg,thread=single -cpu Nehalem -smp 2
         -m {MEMORY_MIB} -display none -nic none -no-reboot -serial file:{console}

@@ -10,6 +10,7 @@ from ...snapshot import UNLIMITED_PAGES, Memcg, Task
 from ...units import human
 from ..cgroups import container_of
 from ..choice import choose
+from ..places import Place, place_of
 from ..scopes import OomScope, is_limited
 from .finding import Facts, Finding, listed, named
 
@@ -103,7 +104,7 @@ def workers_of_containers(facts: Facts) -> Iterator[Finding]:
 def silent_kills(facts: Facts) -> Iterator[Finding]:
     """A cgroup that has lost processes to an OOM while its main process lives on."""
     for scope, main in _with_main(facts):
-        kills = scope.memcg.oom_kills if scope.memcg is not None else None
+        kills = _own_kills(facts, scope)
         if kills:
             times = "once" if kills == 1 else f"{kills} times"
             yield Finding(
@@ -117,6 +118,17 @@ def silent_kills(facts: Facts) -> Iterator[Finding]:
                 (main.pid,),
                 scope.path,
             )
+
+
+def _own_kills(facts: Facts, scope: OomScope) -> int:
+    """Count who was killed in it and in its own cgroups below, not in other units there."""
+    places = ((memcg, place_of(memcg.path)) for memcg in facts.members.below(scope.path or "/"))
+    own = (memcg for memcg, place in places if place._replace(path="", below="") == _of(scope))
+    return sum(memcg.oom_kills or 0 for memcg in own)
+
+
+def _of(scope: OomScope) -> Place:
+    return scope.place._replace(path="", below="")
 
 
 def _with_main(facts: Facts) -> Iterator[tuple[OomScope, Task]]:

@@ -53,17 +53,18 @@ def settings_of_the_machine(facts: Facts) -> Iterator[Finding]:
 
 def larger_than_half(facts: Facts) -> Iterator[Finding]:
     """A process at -1000 that holds more than half of memory: killing all others may not do."""
-    machine, totalpages = facts.snapshot.machine, facts.ranking.scope.totalpages
+    machine = facts.snapshot.machine
+    memory = machine.ram_pages or facts.ranking.scope.totalpages
     pages_of = usage_reader(facts.ranking.era.facts, machine)
     for task in _at_minimum(facts):
         used = pages_of(task)
-        if used is not None and used[1] * 2 > totalpages:
+        if used is not None and used[1] * 2 > memory:
             size = human(used[1] * machine.page_size)
             yield Finding(
                 "critical",
                 "large_unkillable",
                 named(task),
-                f"it is unkillable and uses {size}, more than half of memory and swap: once the "
+                f"it is unkillable and uses {size}, more than half of memory: once the "
                 "others are dead, the kernel panics",
                 f"oomlab suggest --protect {task.pid}: a value above -1000; or MemoryMax= for it",
                 (task.pid,),

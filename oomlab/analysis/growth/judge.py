@@ -99,8 +99,10 @@ def _judge_rise(shape: Shape, grew: str, kinds: Mapping[str, Series]) -> tuple[V
     """Judge a rise that goes on by what it is made of."""
     if shape.form == "rising teeth":
         grew = f"fell back {shape.returns} times, each time less far: the floor {grew}"
-    holes = _holes(kinds)
+    sure, holes = shape.slope.low > 0, _holes(kinds)
     if holes is not None:
+        if not sure:
+            return "growing", f"{grew}; {holes}; {_why_unsure(shape.slope)}"
         return "fragmentation-like", f"{grew}; {holes}"
     rates = growth_by_kind(kinds)
     own = sum(rates.get(kind, 0.0) for kind in OWN_KINDS)
@@ -111,14 +113,14 @@ def _judge_rise(shape: Shape, grew: str, kinds: Mapping[str, Series]) -> tuple[V
     most = _NAMES[max(parts, key=lambda kind: parts[kind])]
     if own < shared:
         return "growing", f"{grew}, mostly in {most}: not the program's own"
-    if not shape.slope.low > 0:
+    if not sure:
         return "growing", f"{grew}, mostly in {most}: {_why_unsure(shape.slope)}"
     steadily = "without a plateau or a return" if shape.form == "rising" else "on the whole"
     return "leak-like", f"{grew}, mostly in {most}, {steadily}"
 
 
 def _why_unsure(slope: Slope) -> str:
-    """Say why a rise is no leak yet: its rate's interval is unknown, or holds 0."""
+    """Say why it is called no more than a rise yet: its rate is unknown, or may be 0."""
     known = "may be 0 as well" if isfinite(slope.low) else "can't be bounded yet"
     return f"too few samples, its rate {known}"
 

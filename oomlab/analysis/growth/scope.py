@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...samples import Sample, identity
 from ...snapshot import Machine, Memcg, Snapshot, Task
 from ...units import pages_to_bytes
+from .faults import fault_rates
 from .history import History
 from .judge import Judgement, growth_by_kind, judge
 
@@ -26,7 +27,7 @@ class ScopeGrowth(NamedTuple):
     """On anonymous memory, shmem and swap together."""
     minor_faults_per_second: float | None
     major_faults_per_second: float | None
-    """Of the processes that were there at both samples."""
+    """Of the processes that were there at both samples; None without any."""
 
 
 def scope_sizes(snapshot: Snapshot, memcg: str | None) -> dict[str, int | None]:
@@ -87,7 +88,7 @@ class ScopeHistory:
             self._series.series("total"),
             {kind: one for kind, one in known.items() if kind in _LASTING},
         )
-        minor, major = _fault_rates(sample, self._last, members)
+        minor, major = fault_rates(sample, self._last, map(identity, members))
         self._last = sample
         return ScopeGrowth(
             {kind: size for kind, size in sizes.items() if size is not None},
@@ -96,19 +97,3 @@ class ScopeHistory:
             minor,
             major,
         )
-
-
-def _fault_rates(
-    sample: Sample, before: Sample | None, members: Sequence[Task]
-) -> tuple[float | None, float | None]:
-    if before is None or sample.seconds <= before.seconds:
-        return None, None
-    minor = major = 0
-    for task in members:
-        who = identity(task)
-        now, earlier = sample.faults.get(who), before.faults.get(who)
-        if now is not earlier and now is not None and earlier is not None:
-            minor += now.minor - earlier.minor
-            major += now.major - earlier.major
-    passed = sample.seconds - before.seconds
-    return minor / passed, major / passed

@@ -19,6 +19,7 @@ from ...snapshot import Task
 from ...units import pages_to_bytes
 from ..ranking import Ranking, rank
 from ..room import machine_room, memcg_room
+from .faults import fault_rates
 from .forecast import RunOut, grown, run_out
 from .history import History
 from .judge import growth_by_kind, judge
@@ -201,7 +202,7 @@ class Watch:
             for name in (field.removesuffix("_bytes") for field in Kinds._fields)
             if (series := self._kinds.series((who, name))).values
         }
-        minor, major = _fault_rates(who, sample, before)
+        minor, major = fault_rates(sample, before, [who])
         return Row(
             task=task,
             used_bytes=pages_to_bytes(used, sample.snapshot.machine.page_size),
@@ -248,15 +249,3 @@ def _own_era(sample: Sample, asked: Era) -> Era:
 
 def _rate(row: Row) -> float:
     return row.judgement.slope.per_second if row.judgement.slope is not None else 0.0
-
-
-def _fault_rates(
-    who: Identity, sample: Sample, before: Sample | None
-) -> tuple[float | None, float | None]:
-    """Return minor and major faults per second since the sample before, where both are known."""
-    now = sample.faults.get(who)
-    earlier = before.faults.get(who) if before is not None else None
-    if now is None or before is None or earlier is None:
-        return None, None
-    passed = sample.seconds - before.seconds
-    return (now.minor - earlier.minor) / passed, (now.major - earlier.major) / passed
