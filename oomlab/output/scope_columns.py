@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..analysis.scopes import OomScope
-from ..snapshot import is_unlimited
+from ..memcg import is_unlimited
 from .scope_rows import ScopeRow, victim_text
 from .tables import Column, shown_size
 
