@@ -85,6 +85,7 @@ def test_a_recycled_pid_is_reported_and_not_touched(
     status, out, _ = run_cli("apply", str(path), "--yes")
     assert status == 1
     assert out.startswith("0 of 1 value written")
+    assert "--undo" not in out
     assert "another process's by now" in out
     assert adj_of(pair[1]) == before
 

@@ -79,6 +79,18 @@ def test_those_that_somebody_set_low_are_left_alone_unless_everyone_is_meant(run
     assert "14 that somebody set to -500 or below are left as they are (containerd, " in out
 
 
+def test_of_a_pod_to_sacrifice_its_sandbox_is_left_as_it_is(run_cli: Run) -> None:
+    wish = ["--protect", "prod/ledger-0", "--sacrifice", "batch/report-x2,prod/shop-7f9c"]
+    status, out, err = run_cli("suggest", "--from", NODE, *wish)
+    assert status == 0
+    assert out.startswith("Nothing needs to be set: 573 (pause) and 580 (mariadbd) outlive 4 ")
+    assert "2 of those to sacrifice that somebody set to -500 or below" in err
+    assert "(pause): name them by PID" in err
+    status, out, err = run_cli("suggest", "--from", NODE, *wish[:2], "--sacrifice", "587")
+    assert (status, err) == (0, "")
+    assert out.startswith("Set ")
+
+
 def test_where_all_others_are_set_low_that_is_said() -> None:
     snapshot = make_snapshot(make_task(2, 50), make_task(3, 50, -900))
     found = suggest(oomlab.rank(snapshot), [2], leave_below=-500)

@@ -44,11 +44,6 @@ def freed_by(snapshot: Snapshot, dead: Sequence[Task], perhaps: Collection[Task]
     return estate.total
 
 
-def shared_at_most(snapshot: Snapshot, tasks: Sequence[Task]) -> int | None:
-    """Return how much shared memory processes map together, at most, in pages."""
-    return _Shared(snapshot).of(tasks)
-
-
 class Estate:
     """What the deaths on a machine give back, one after the other."""
 

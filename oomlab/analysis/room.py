@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..kernel.scope import Members
 from ..snapshot import UNLIMITED_PAGES, Machine, Memcg
-from .unknown import sum_if_known
+from .unknown import minus, sum_if_known
 
 
 class Room(NamedTuple):
@@ -58,8 +58,8 @@ def machine_room(machine: Machine) -> Room:
         limit_pages=ram,
         usage_pages=ram - free if known and ram is not None and free is not None else None,
         swap_limit_pages=total,
-        swap_usage_pages=_minus(total, swap_free),
-        reclaimable_pages=_minus(available, free),
+        swap_usage_pages=minus(total, swap_free),
+        reclaimable_pages=minus(available, free),
         free_pages=free,
         swap_free_pages=swap_free,
     )
@@ -76,7 +76,7 @@ def nodes_room(machine: Machine, nodes: frozenset[int]) -> Room:
     whole = machine_room(machine)
     return Room(
         limit_pages=limit,
-        usage_pages=_minus(limit, free),
+        usage_pages=minus(limit, free),
         swap_limit_pages=whole.swap_limit_pages,
         swap_usage_pages=whole.swap_usage_pages,
         reclaimable_pages=cache,
@@ -95,7 +95,7 @@ def memcg_room(members: Members, path: str) -> Room:
         swap_limit_pages=swap_limit,
         swap_usage_pages=memcg.swap_usage_pages,
         reclaimable_pages=_reclaimable(members, memcg),
-        free_pages=_minus(memcg.limit_pages, memcg.usage_pages),
+        free_pages=minus(memcg.limit_pages, memcg.usage_pages),
         swap_free_pages=swap_free,
     )
 
@@ -141,7 +141,7 @@ def _swap(memcg: Memcg, above: Sequence[Memcg], machine: Machine) -> tuple[int |
     own = total if memcg.swap_limit_pages is None else min(memcg.swap_limit_pages, total)
     for one in above:
         if one.swap_limit_pages is not None and one.swap_limit_pages != UNLIMITED_PAGES:
-            rest = _minus(one.swap_limit_pages, one.swap_usage_pages)
+            rest = minus(one.swap_limit_pages, one.swap_usage_pages)
             left = None if left is None or rest is None else min(left, max(0, rest))
     return own, left
 
@@ -152,13 +152,9 @@ def _swap_of_version_1(memcg: Memcg, total: int, left: int | None) -> tuple[int 
     if both is None or both == UNLIMITED_PAGES or limit is None:
         return total, left
     share = min(total, max(0, both - limit))
-    room, free = _minus(both, memcg.memsw_usage_pages), _minus(limit, memcg.usage_pages)
+    room, free = minus(both, memcg.memsw_usage_pages), minus(limit, memcg.usage_pages)
     if left is None or room is None or free is None:
         return share, None
     # Both together grow by no more than what is left of their limit: negative if that is less
     # than what is free of the memory limit alone.
     return share, min(left, room - free)
-
-
-def _minus(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one - other

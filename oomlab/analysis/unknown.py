@@ -10,6 +10,11 @@ def plus(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
+def minus(one: int | None, other: int | None) -> int | None:
+    """Return a difference, unknown if a part is."""
+    return None if one is None or other is None else one - other
+
+
 def sum_if_known(parts: Iterable[int | None]) -> int | None:
     """Return the sum; None where any part is unknown. Of nothing it is 0.
 

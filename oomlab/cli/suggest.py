@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from .options import (
     print_table,
     screen,
 )
+from .wish import Wished, same_maps, suggestion_for
 
 if TYPE_CHECKING:
     from ..analysis.suggestion import Suggestion
@@ -118,13 +119,13 @@ def suggest(
         raise InputError("--as is a format of its own: give neither --format nor --apply with it")
     snapshot = _loaded(source, proc, event)
     here = source is None and proc is None
-    found = _suggestion(
+    found = suggestion_for(
         snapshot,
-        _Wish(
+        Wished(
             protect, sacrifice, leave, everyone, allow_growth, cgroup, raise_only, allow_unkillable
         ),
         kernel,
-        _maps(snapshot) if here else (),
+        same_maps(snapshot) if here else (),
     )
     if snippet is not None:
         return _print_snippet(found, snippet)
@@ -168,57 +169,6 @@ def _loaded(source: str | None, proc: Path | None, event: int | None) -> Snapsho
     from ..readers.load import with_memcgs
 
     return with_memcgs(snapshot, proc)
-
-
-class _Wish(NamedTuple):
-    """What the user asked for, as typed."""
-
-    protect: list[str]
-    sacrifice: list[str] | None
-    leave: list[str] | None
-    everyone: bool
-    allow_growth: str | None
-    cgroup: str | None
-    raise_only: bool
-    allow_unkillable: bool
-
-
-def _maps(snapshot: Snapshot) -> tuple[frozenset[int], ...]:
-    """Return who is on one memory map, as far as this process may know it."""
-    from ..readers.same_map import read_same_maps
-
-    return read_same_maps(
-        task.pid for task in snapshot.tasks if task.total_vm_pages and not task.passed_over
-    )
-
-
-def _suggestion(
-    snapshot: Snapshot, wish: _Wish, kernel: str | None, maps: tuple[frozenset[int], ...]
-) -> Suggestion:
-    from ..analysis.advice import DELIBERATE
-    from ..analysis.ranking import rank
-    from ..analysis.selectors import find_memcg
-    from ..analysis.suggest import suggest as smallest_change
-    from ..analysis.suggestion import NO_GROWTH
-    from .selection import chosen_pids, parse_growth
-
-    memcg = None if wish.cgroup is None else find_memcg(snapshot, wish.cgroup)
-    ranking = rank(snapshot, kernel=kernel, memcg=memcg)
-    growth = NO_GROWTH
-    if wish.allow_growth is not None:
-        growth = parse_growth(wish.allow_growth, snapshot.machine.page_size)
-    sacrifice, protect = wish.sacrifice, chosen_pids(snapshot, wish.protect)
-    return smallest_change(
-        ranking,
-        protect,
-        None if sacrifice is None else chosen_pids(snapshot, sacrifice, protect),
-        leave=chosen_pids(snapshot, wish.leave or []),
-        leave_below=None if wish.everyone else DELIBERATE,
-        growth=growth,
-        raise_only=wish.raise_only,
-        allow_unkillable=wish.allow_unkillable,
-        shared=maps,
-    )
 
 
 def _print(found: Suggestion, form: Format, count: int | None, *, hint: bool) -> None:

@@ -39,7 +39,7 @@ def plan_table(targets: Sequence[Target]) -> Table[Outcome]:
 def outcome_table(outcomes: Sequence[Outcome], undo_file: str | None) -> Table[Outcome]:
     """Return what became of each change, under how many were made."""
     heading = [result_text(outcomes)]
-    if undo_file is not None:
+    if undo_file is not None and any(outcome.done for outcome in outcomes):
         heading.append(f"The values before are in {undo_file}: oomlab apply --undo FILE.")
     rows = [outcome for outcome in outcomes if not outcome.done]
     return Table(columns=[*_columns(), _result()], rows=rows, heading=heading)
