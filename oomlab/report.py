@@ -169,6 +169,26 @@ class OomReport:
         return list(seen.values())
 
     @property
+    def chosen_pid(self) -> int | None:
+        """Return the process that the kernel chose, not the child that died for it."""
+        killed = self.victims[0].pid if self.victims else None
+        if self.announcements:
+            return killed if self.names_thread else self.announcements[0].pid
+        named = self.summary.pid if self.summary is not None else None
+        return killed if named is None else named
+
+    @property
+    def names_thread(self) -> bool:
+        """Tell whether a thread was announced, which has no row, and its process killed.
+
+        3.6 to 5.0 search a cgroup thread by thread and print the pid of the first best.
+        """
+        if not self.announcements or not self.victims or not self.is_memcg or self.header_is_lost:
+            return False
+        listed = {row.pid for row in self.tasks} | {row.tgid for row in self.tasks}
+        return self.announcements[0].pid not in listed and self.victims[0].pid in listed
+
+    @property
     def is_memcg(self) -> bool:
         """Tell whether a memory cgroup's limit was hit, not the machine's memory."""
         summary = self.summary

@@ -334,6 +334,15 @@ def test_enough_was_free_again():
 CMA = "free memory is CMA's, which this request may not use"
 
 
+def test_a_little_of_cma_that_was_the_last_straw_comes_after_what_fills():
+    log = one_event("7.2-causes", "cma").decode()
+    uncounted = "memory that is in no counter"
+    assert causes(log).index(CMA) < causes(log).index(uncounted)
+    larger = re.sub(r"\d+ pages RAM", f"{1 << 23} pages RAM", log)
+    larger = re.sub(r"(present|managed):\d+kB", rf"\1:{1 << 24}kB", larger)
+    assert causes(larger).index(CMA) > causes(larger).index(uncounted)
+
+
 def test_how_much_is_cmas_may_be_cut_off_its_line():
     log = one_event("7.2-causes", "cma").decode()
     first, *others = re.findall(r"(?m)^.* free:\d+kB .*\n", log)
@@ -420,6 +429,11 @@ def test_huge_pages_reserved_or_in_use():
     assert used in causes(BASE.replace(old, line.format(100, 3)))
     assert idle not in causes(BASE.replace(old, line.format(100, 3)))
     assert not {idle, used} & set(causes(BASE.replace(old, line.format(2, 2))))
+    impossible = event_of(BASE.replace(old, line.format(1000, 0)).encode())
+    assert not {idle, used} & {cause.cause for cause in impossible.causes}
+    assert any(
+        gap.startswith("its huge pages, 2048000kB, are more than RAM") for gap in impossible.gaps
+    )
 
 
 def test_protected_processes_leave_only_small_ones():

@@ -88,7 +88,7 @@ def test_what_came_of_it_where_nobody_was_killed():
     assert "the kernel panicked: Out of memory: system-wide panic_on_oom" in section(
         panic, "Killed"
     )
-    assert section(panic, "Verdict").startswith("open: the model would choose")
+    assert section(panic, "Verdict").startswith("open: the model's first is")
     nobody = text_of(the("6.12", "memcg-none"))
     assert section(nobody, "Killed") == "nobody: the kernel found no process that it may kill"
 

@@ -368,3 +368,16 @@ def test_a_container_of_openvz():
     assert (victim.pid, victim.comm, victim.total_vm_kib) == (21738, "php", 281988)
     assert (report.is_memcg, report.oom_memcg) == (True, "UB 1234")
     assert "rss:17004kB" in report.notes[0]
+
+
+def test_a_first_letter_that_was_missed_and_a_path_that_the_terminal_broke():
+    log = (
+        "5193605.506728] Task in /kubepods/pod951f6bc5-c5a5-11ea/024952d653ef1cd852f875a61bd27cf45 "
+        "killed as a result of limit of /kubepo\nds/pod951f6bc5-c5a5-11ea/024952d653ef1cd852f875a61\n"
+        "[5193605.506735] memory: usage 524288kB, limit 524288kB, failcnt 0\n"
+        "[5193605.506956] Memory cgroup out of memory: Kill process 62685 (sh) score 0 or sacrifice child\n"
+    )
+    (report,) = read(log.encode())
+    assert (report.line, report.uptime_seconds) == (1, 5193605.506728)
+    assert report.oom_memcg == "/kubepods/pod951f6bc5-c5a5-11ea/024952d653ef1cd852f875a61"
+    assert report.memcg.usage["memory"].limit_kib == 524288

@@ -85,7 +85,7 @@ CAUSES = {
     "075": "free memory is CMA's, which this request may not use",
     "079": "a low zone is exhausted, others are not",
     "080": "full of processes' own memory;swap is full",
-    "082": "free memory is CMA's, which this request may not use;memory that is in no counter",
+    "082": "memory that is in no counter;free memory is CMA's, which this request may not use",
     "085": "unevictable memory;unreclaimable slab",
     "091": "memory taken out of RAM;unreclaimable slab;memory that is in no counter",
     "104": "full of processes' own memory;no swap",

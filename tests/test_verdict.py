@@ -242,3 +242,38 @@ def test_nobody_killable_in_a_table_that_lists_tasks_is_said_so():
     verdict = event_of(log.encode()).verdict
     assert verdict.agrees is None
     assert verdict.why_not.startswith("the kernel found nobody that it may kill")
+
+
+OF_A_THREAD = """\
+java invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0
+CPU: 1 PID: 7660 Comm: java Not tainted 3.10.0 #1
+Task in /docker/81 killed as a result of limit of /docker/81
+memory: usage 4194304kB, limit 4194304kB, failcnt 1312
+memory+swap: usage 4194304kB, limit 4194304kB, failcnt 0
+[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name
+[ 7651]  1000  7651  6553193  1047384    2363        0             0 java
+[ 7652]  1000  7652     1000      100       3        0             0 sh
+Memory cgroup out of memory: Kill process {named} (java) score {score} or sacrifice child
+Killed process {killed} (java) total-vm:26212772kB, anon-rss:4189536kB, file-rss:0kB
+"""
+"""3.6 to 5.0 search a cgroup thread by thread."""
+
+
+def of_a_thread(named, score=1001, killed=7651):
+    return event_of(OF_A_THREAD.format(named=named, score=score, killed=killed).encode())
+
+
+def test_an_announced_thread_stands_for_its_process():
+    event = of_a_thread(7656)
+    verdict = event.verdict
+    assert (verdict.agrees, verdict.pid, event.report.chosen_pid) == (True, 7651, 7651)
+    assert (verdict.printed_score, verdict.modelled_score) == (1001, 1001)
+    assert verdict.why_not == "the kernel announced a thread of it, 7656"
+    assert of_a_thread(7651).verdict.why_not is None
+
+
+def test_an_announced_pid_without_a_row_whose_score_does_not_fit_may_be_any():
+    verdict = of_a_thread(7656, score=1003).verdict
+    assert (verdict.agrees, verdict.certain) == (None, False)
+    assert "7656 is not in the task table" in verdict.why_not
+    assert of_a_thread(7656, killed=7652).verdict.agrees is None

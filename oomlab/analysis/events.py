@@ -56,14 +56,14 @@ def understand(
         try:
             ranking = rank(made, kernel=kernel)
         except InputError as error:
-            why = str(error)
+            why = str(error) if made.machine.totalpages is not None else _NO_TOTAL
     verdict = Verdict(None, None, None, None, why)
     if ranking is not None:
         verdict = judge(report, ranking, killed_before)
         if report.is_mixed and verdict.agrees is False:
             verdict = verdict._replace(agrees=None, why_not=_MIXED)
     gaps = _counted([*report.gaps, *(str(gap) for gap in (made.gaps if made is not None else ()))])
-    gaps += _missing(report) + _doubts(report, page_size)
+    gaps += _missing(report) + _doubts(report, page_size, ram_pages)
     return Event(
         index=index,
         report=report,
@@ -82,6 +82,12 @@ def for_listing(event: Event) -> Event:
     """Return an event without its tasks and memory: what a line of a listing says is there."""
     report = replace(event.report, tasks=[], stack=[], memory=None, memcg=None, unparsed=[])
     return replace(event, report=report, snapshot=None, ranking=None)
+
+
+_NO_TOTAL = (
+    "the report does not tell how much RAM and swap there is, which weighs in badness "
+    "(whatif takes --ram and --swap-total)"
+)
 
 
 def _counted(gaps: list[str]) -> list[str]:
@@ -132,12 +138,16 @@ def _missing(report: OomReport) -> list[str]:
 _TELLING_KIB = 16 * KIB
 
 
-def _doubts(report: OomReport, page_size: int) -> list[str]:
-    """Return where a kill line and the table differ so much that they can't be of one report.
+def _doubts(report: OomReport, page_size: int, ram_pages: int | None) -> list[str]:
+    """Return figures that can't be so: more huge pages than RAM, a kill line beside its table.
 
-    Both are printed within moments: a factor of two of much memory is no growth.
+    Kill line and table are printed within moments: a factor of two of much memory is no growth.
     """
     found, rows = [], {row.pid: row for row in report.tasks}
+    pools = report.memory.hugepages if report.memory is not None else []
+    huge_kib = sum(pool.total * pool.size_kib for pool in pools)
+    if ram_pages and huge_kib * KIB > ram_pages * page_size:
+        found.append(f"its huge pages, {huge_kib}kB, are more than RAM: they are left out")
     for victim in report.victims:
         row, anon = rows.get(victim.pid), victim.rss_anon_kib
         if row is None or row.rss_pages is None or anon is None:

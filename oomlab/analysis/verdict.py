@@ -45,7 +45,7 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
     ``killed_before`` are pids that earlier events of the same log killed: a process whose
     memory was already reaped is passed over.
     """
-    first, chosen = ranking.victim, chosen_pid(report)
+    first, chosen = ranking.victim, report.chosen_pid
     verdict = _scores(report, ranking)
     if first is None:
         nobody = chosen is None and report.no_killable
@@ -63,6 +63,9 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
     named = verdict._replace(pid=first.task.pid, comm=first.task.comm, badness=first.badness)
     if chosen is None:
         return named._replace(why_not=_NOBODY if report.no_killable else _NOT_TOLD)
+    if report.names_thread and verdict.modelled_score not in (None, verdict.printed_score):
+        announced = report.announcements[0].pid  # then it may be a process whose row is lost
+        return named._replace(why_not=not_listed(report, announced), certain=False)
     proven = _proven(ranking, chosen, verdict)
     if proven is not None:
         task = proven.task
@@ -116,22 +119,15 @@ def _proven(ranking: Ranking, chosen: int, verdict: Verdict) -> Score | None:
     return next((score for score in ranking.killable if score.task.pid == chosen), None)
 
 
-def chosen_pid(report: OomReport) -> int | None:
-    """Return the pid that the kernel chose: the announced one, not the child that died for it."""
-    if report.announcements:
-        return report.announcements[0].pid
-    if report.summary is not None and report.summary.pid is not None:
-        return report.summary.pid
-    return report.victims[0].pid if report.victims else None
-
-
 def _besides(report: OomReport, chosen: int) -> str | None:
     """Return what else befell although the model and the kernel chose alike."""
     if not report.victims:
         return None
     first, others = report.victims[0], len(report.victims) - 1
     said = []
-    if report.announcements and first.pid != chosen:
+    if report.names_thread:
+        said.append(f"the kernel announced a thread of it, {report.announcements[0].pid}")
+    elif report.announcements and first.pid != chosen:
         said.append(f"the kernel chose it too and killed its child {first.pid} in its place")
     if report.group_memcg is not None and others:
         said.append(f"memory.oom.group is set on {report.group_memcg}: {others} more died with it")
@@ -150,7 +146,7 @@ def printed_and_modelled(
     # The allocating task is killed without being scored: its 0 says nothing.
     if printed is None or "allocating" in report.announcements[0].message:
         return None, None, None
-    score = next((s for s in ranking if s.task.pid == report.announcements[0].pid), None)
+    score = next((s for s in ranking if s.task.pid == report.chosen_pid), None)
     if score is None or score.low is None or score.high is None:
         return printed, None, None
     most = _as_printed(ranking, score.high, ranking.scope.totalpages)

@@ -99,7 +99,7 @@ def verdict(event: Event) -> list[str]:
     elif told.pid is None:
         return [f"none: {told.why_not}"]
     elif told.agrees is None:
-        lines = [f"open: the model would choose {told.pid} ({told.comm}); {told.why_not}"]
+        lines = [f"open: the model's first is {told.pid} ({told.comm}); {told.why_not}"]
     else:
         lines = [f"the model would have chosen {told.pid} ({told.comm}){rules}: {told.why_not}"]
     return lines + _score(event)

@@ -24,6 +24,7 @@ SHARE = {
     "compressed": 15,
     "kept by memory.min": 20,
     "protected": 10,
+    "in a zone": 10,
 }
 """Per cent of RAM (or of the cgroup's limit) from which on a use of memory is worth telling.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ...report import OomReport
 from . import filling, holders, limits, withheld
-from .cause import Cause
+from .cause import Cause, is_share
 from .figures import Figures, figures_of
 from .zones import free_again, zone_causes
 
@@ -48,6 +48,12 @@ def diagnose(report: OomReport, page_size: int, ram_pages: int | None) -> list[C
     """Return the causes of an out-of-memory event: what limits first, then what fills."""
     figures = figures_of(report, page_size, ram_pages)
     limiting = [found for find in _LIMITS if (found := find(report, figures)) is not None]
-    limiting += zone_causes(report, figures)
-    using = [found for find in _FILLING if (found := find(report, figures)) is not None]
+    using: list[Cause] = []
+    for found in zone_causes(report, figures):
+        # What is little beside RAM was only the last straw.
+        little = (
+            found.pages and figures.total_pages and not is_share(figures, "in a zone", found.pages)
+        )
+        (using if little else limiting).append(found)
+    using += [found for find in _FILLING if (found := find(report, figures)) is not None]
     return limiting + sorted(using, key=lambda cause: -cause.pages)

@@ -152,7 +152,7 @@ def _hugepages(
     pools = [pool for pool in (report.memory.hugepages if report.memory else []) if pool.total]
     kib = sum((p.free if idle else p.total - p.free) * p.size_kib for p in pools)
     pages = figures.pages_of_kib(kib)
-    if not is_share(figures, "huge pages", pages):
+    if not is_share(figures, "huge pages", pages) or pages > (figures.total_pages or 0):
         return None
     evidence = [f"{what}: {size(figures, pages)}"]
     evidence += [

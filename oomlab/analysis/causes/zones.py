@@ -116,7 +116,7 @@ def _which_zones(report: OomReport, kinds: set[str]) -> str:
 
 
 def _cmas(
-    _report: OomReport, _figures: Figures, _rooms: list[Room], allowed: list[Room]
+    _report: OomReport, figures: Figures, _rooms: list[Room], allowed: list[Room]
 ) -> Cause | None:
     """Enough is free, but it is CMA's, which lends its pages to movable requests only."""
     if not any(room.is_withheld for room in allowed) or any(room.is_roomy for room in allowed):
@@ -126,7 +126,8 @@ def _cmas(
         "less of it (cma=, CONFIG_CMA_SIZE, the device tree)."
     )
     evidence = tuple(zone_line(room) for room in allowed[:4])
-    return Cause("free memory is CMA's, which this request may not use", evidence, advice)
+    pages = figures.pages_of_kib(sum(room.withheld for room in allowed))
+    return Cause("free memory is CMA's, which this request may not use", evidence, advice, pages)
 
 
 def _fragmented(

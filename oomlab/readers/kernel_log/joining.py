@@ -106,12 +106,18 @@ def join(
         ways = [(way, one) for way in tried if (one := read_whole(way[2], report)) is not None]
         if not ways:
             continue
-        # A path takes any text in: the way that leaves more fields is right.
-        way, found = max(ways, key=lambda pair: pair[1].match.groupdict().get("memcg") is not None)
+        way, found = max(ways, key=lambda pair: _likelihood(pair[1]))
         if alone and found.kind in _ANYTHING and width < _FULL_LINE:
             break
         best, used, tried = found, count, [way]
     return best, used
+
+
+def _likelihood(line: Line) -> tuple[bool, bool]:
+    """Tell how well broken lines were joined: a path takes in any text, and few have blanks."""
+    told = line.match.groupdict()
+    paths = (told.get(name) for name in ("oom", "task", "path", "memcg"))
+    return told.get("memcg") is not None, not any(" " in path for path in paths if path)
 
 
 def _may_begin(texts: list[str], line: Line | None) -> bool:

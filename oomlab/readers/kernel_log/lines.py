@@ -59,11 +59,11 @@ LINES: tuple[tuple[str, str], ...] = (
     ("workqueue", r"Workqueue: (?P<workqueue>.*)"),
     (
         "trace_head",
-        r"(?:Call [Tt]race:?(?: ?<[0-9a-f]+>\{.*)?|Backtrace:|Stack:|Stack : ?.*|</?(?:TASK|IRQ|NMI|SOFTIRQ|EOI|IST|EOE|ENTRY_TRAMPOLINE|#\w+)>|Exception stack\(.*|=======+.*)\s*(?:\(.*\))?",
+        r"(?:Call [Tt]race:?(?: ?<(?:IRQ|EOI|NMI)>)?(?: *\[?<[0-9a-f]+>.*)?|Backtrace:|Stack:|Stack : ?.*|</?(?:TASK|IRQ|NMI|SOFTIRQ|EOI|IST|EOE|ENTRY_TRAMPOLINE|#\w+)>|Exception stack\(.*|=======+.*)\s*(?:\(.*\))?",
     ),
     (
         "register",
-        r"(?:[RE]IP|RSP|ESP|EFLAGS|R[A-DS][XIP]|R\d\d|E[A-DS][XIP]|[CDEFGS]S|ORIG_RAX|CR\d|Code|PC|LR|NIP|CTR|pc|lr|sp|psr|pstate|[xr]\d{1,2}) ?: .*"
+        r"(?:[RE]IP|RSP|ESP|EFLAGS|PKRU|DR\d|R[A-DS][XIP]|R\d\d|E[A-DS][XIP]|[CDEFGS]S|ORIG_RAX|CR\d|Code|PC|LR|NIP|CTR|pc|lr|sp|psr|pstate|[xr]\d{1,2}) ?: .*"
         r"|(?:r\d{1,2}:[0-9a-f]{8} ?)+|(?:[0-9a-f]{8} ?){3,8}|(?:[0-9a-f]{16} ?){2,4}|[0-9a-f]{3,4}: .*|(?:<?[0-9a-f]{2}>? ?){2,40}|(?:[0-9a-f]{8} ?){1,8}|\[ ?(?:dump_)\w+ ?\].*|Modules linked in:.*|--- interrupt: .*|NIP \[.*|LR \[.*|LR = .*",
     ),
     ("meminfo", r"Mem-[Ii]nfo:"),

@@ -56,7 +56,8 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("human", rf"\[(?P<human>[^\[\]]{{2,28}}? {CLOCK}(?: (?:[A-Z]{{2,5}} )?\d{{4}})?)\] ?"),
     ("delta", r"\[ *\+\d+\.\d{1,9}\] ?"),
     ("reltime", rf"\[{MONTH} ?\d\d? \d\d:\d\d\] ?"),
-    ("uptime", r"\[ *(?:\d{1,3}-)?(?P<uptime>\d{1,10}\.\d{1,9})(?: *< *\d+\.\d+ *>)?\] ?"),
+    # Who copies from a terminal often misses the first letter.
+    ("uptime", r"(?:\[ *|\A)(?:\d{1,3}-)?(?P<uptime>\d{1,10}\.\d{1,9})(?: *< *\d+\.\d+ *>)?\] ?"),
     ("caller", r"\[ *(?P<caller>[TC]\d{1,8})\] ?"),
     ("android", r"\[\d+: +[^\]\[]{1,20}: *\d+\] ?"),
     ("tag", rf"(?P<tag>{_TAG}) ?"),

@@ -33,7 +33,7 @@ def refined(report: OomReport, snapshot: Snapshot) -> Snapshot:
         return snapshot
     if reported_era(reported).facts.formula == "legacy":
         return snapshot
-    task = next((task for task in snapshot.tasks if task.pid == said[0].pid), None)
+    task = next((task for task in snapshot.tasks if task.pid == report.chosen_pid), None)
     if task is None or task.oom_score_adj is None:
         return snapshot
     if task.hidden_pages:

@@ -149,7 +149,9 @@ def find_logs(
     Links, pipes and devices inside a directory are left out. What can't be read is warned of.
     """
     for path in paths:
-        if path == STDIN or not Path(path).is_dir():
+        if not path:
+            warn("an empty name is no file")
+        elif path == STDIN or not Path(path).is_dir():
             yield path
         elif recursive:
             yield from _files_below(path, warn)
