@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     )
     from .errors import InputError, OomlabError, SnapshotFormatError, SourceError, UnknownTaskError
     from .kernel.score import Score
+    from .memcg import Memcg
     from .readers.load import load
     from .readers.saved import save_snapshot
-    from .snapshot import Gap, Machine, Memcg, Node, Snapshot, Task
+    from .snapshot import Gap, Machine, Node, Snapshot, Task
 
 __version__ = "0.1.0"
 
@@ -83,7 +84,7 @@ _HOME = {
     "Gap": ".snapshot",
     "InputError": ".errors",
     "Machine": ".snapshot",
-    "Memcg": ".snapshot",
+    "Memcg": ".memcg",
     "Node": ".snapshot",
     "OomlabError": ".errors",
     "Ranking": ".analysis.ranking",

@@ -14,17 +14,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from oomlab.memcg import UNLIMITED_PAGES, Container, Memcg, Pressure
 from oomlab.readers.saved import dump_snapshot
-from oomlab.snapshot import (
-    UNLIMITED_PAGES,
-    Container,
-    Machine,
-    Memcg,
-    Node,
-    Pressure,
-    Snapshot,
-    Task,
-)
+from oomlab.snapshot import Machine, Node, Snapshot, Task
 
 ROOT = Path(__file__).parent.parent
 PAGE = 4096

@@ -11,8 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
 from oomlab.readers.saved import dump_snapshot
-from oomlab.snapshot import UNLIMITED_PAGES, Machine, Memcg, Snapshot, Task
+from oomlab.snapshot import Machine, Snapshot, Task
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 PAGE = 4096

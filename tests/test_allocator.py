@@ -135,6 +135,21 @@ def elf(path: str, *defined: str, sections: tuple[str, ...] = ()) -> ElfFacts:
     return ElfFacts(path, frozenset(defined), frozenset(sections), None, False)
 
 
+def with_mimalloc_inside(path: str) -> list[str]:
+    """The allocators of an interpreter that has mimalloc in it, as 3.13 and newer have."""
+    space = mapped(path, "/lib/x86_64-linux-gnu/libc.so.6")
+    found = find_allocators(space, (elf(path, "PyObject_Malloc", "mi_malloc"),))
+    assert malloc_of(found) == ["glibc"]
+    return [one.key for one in found]
+
+
+def test_mimalloc_in_cpython_is_used_by_free_threaded_builds_only() -> None:
+    assert with_mimalloc_inside("/usr/bin/python3.13") == ["python", "glibc"]
+    assert with_mimalloc_inside("/usr/lib/libpython3.14.so.1.0") == ["python", "glibc"]
+    assert with_mimalloc_inside("/usr/bin/python3.13t") == ["mimalloc", "glibc"]
+    assert with_mimalloc_inside("/usr/lib/libpython3.14t.so.1.0") == ["mimalloc", "glibc"]
+
+
 LIBC = "/usr/lib/libc.so.6"
 JEMALLOC = "/usr/lib/libjemalloc.so.2"
 

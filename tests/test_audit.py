@@ -15,9 +15,10 @@ from conftest import make_machine, make_task
 from oomlab import rank
 from oomlab.analysis.audit import CHECKS, audit
 from oomlab.analysis.audit.finding import Finding
+from oomlab.memcg import UNLIMITED_PAGES, Container, Memcg
 from oomlab.output.audit import audit_text
 from oomlab.output.layout import Screen
-from oomlab.snapshot import UNLIMITED_PAGES, Container, Memcg, Snapshot, Task
+from oomlab.snapshot import Snapshot, Task
 
 NODE = str(Path(__file__).parent.parent / "fixtures" / "node.json")
 Run = Callable[..., tuple[int, str, str]]

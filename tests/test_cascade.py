@@ -18,7 +18,8 @@ import oomlab
 from oomlab.analysis.cascade import Cascade, cascade
 from oomlab.analysis.choice import choose
 from oomlab.analysis.freed import Freed, freed_by
-from oomlab.snapshot import UNLIMITED_PAGES, Memcg, Snapshot, Task
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
+from oomlab.snapshot import Snapshot, Task
 
 Run = Callable[..., tuple[int, str, str]]
 NODE = "fixtures/node.json"

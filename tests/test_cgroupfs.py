@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from oomlab import SourceError
+from oomlab.memcg import UNLIMITED_PAGES
 from oomlab.readers import cgroupfs
 from oomlab.readers.cgroupfs import dies_in_group, find_memory_mount, read_memcgs
 from oomlab.readers.memcg import parse_memcg, parse_memcgs
-from oomlab.snapshot import UNLIMITED_PAGES
 
 V2 = {
     "memory.max": "1048576\n",

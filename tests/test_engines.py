@@ -12,8 +12,8 @@ from conftest import make_snapshot, make_task
 
 from oomlab.analysis.scopes import find_scopes
 from oomlab.analysis.selectors import find_memcg
+from oomlab.memcg import Container, Memcg
 from oomlab.readers.engines import read_containers
-from oomlab.snapshot import Container, Memcg
 
 A, B = "ab" * 32, "cd" * 32
 UID = "3f0c6a52-7d7e-4c39-9d1a-5b8f0e2a6c11"

@@ -11,7 +11,17 @@ import oomlab
 ROOT = Path(oomlab.__file__).parent
 FLOORS = [
     {"units", "errors"},
-    {"snapshot", "report", "report_memory", "mappings", "meminfo", "pods", "process", "samples"},
+    {
+        "snapshot",
+        "memcg",
+        "report",
+        "report_memory",
+        "mappings",
+        "meminfo",
+        "pods",
+        "process",
+        "samples",
+    },
     {"kernel", "glibc"},
     {"analysis"},
     {"readers", "writers"},

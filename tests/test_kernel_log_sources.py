@@ -72,7 +72,8 @@ def test_damage_of_a_log_is_a_gap_of_its_snapshot(tmp_path, capsys):
     status, out, err = run(capsys, "rank", "--from", path)
     assert (status, bool(out), "\x1b" in err) == (0, True, False)
     assert "oomlab: not read: log: " in err
-    path.write_bytes(gzip.compress(os.urandom(300_000))[:-50_000])
+    # A first byte of chance might be that of JSON.
+    path.write_bytes(gzip.compress(b"words\n" + os.urandom(300_000))[:-50_000])
     with pytest.raises(SourceError, match="read up to there; no out-of-memory event"):
         load(path)
 
@@ -165,7 +166,8 @@ def test_an_unreadable_file_and_folder_are_said(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     for name in ("closed.log", "closed"):
         (tmp_path / name).chmod(0o700)
-    if "No module named" in done.stderr or "can't open" in done.stderr:
+    unusable = ("No module named", "can't open", "error while loading shared libraries")
+    if any(said in done.stderr for said in unusable):
         pytest.skip("another user can't read this Python")
     assert done.returncode == 2
     assert done.stderr.count("Permission denied") == 2

@@ -23,9 +23,10 @@ from oomlab.analysis.killers.kubelet import (
     rank_kubelet,
 )
 from oomlab.analysis.killers.partial import places_of
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
 from oomlab.pods import Pod, PodContainer
 from oomlab.readers.pods import parse_pods, parse_quantity
-from oomlab.snapshot import UNLIMITED_PAGES, Memcg, Snapshot
+from oomlab.snapshot import Snapshot
 
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parent.parent

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 import oomlab
 from oomlab.analysis.killers.oomd import rank_oomd
 from oomlab.analysis.killers.oomd_limits import pressure_percent, swap_state
+from oomlab.memcg import Memcg, Pressure
 from oomlab.readers.cgroupfs import _read_xattrs, read_memcgs
 from oomlab.readers.saved import parse_snapshot
-from oomlab.snapshot import Memcg, Pressure, Snapshot
+from oomlab.snapshot import Snapshot
 from tests.kernels.oomd import answer_of, judge
 
 Run = Callable[..., tuple[int, str, str]]

@@ -20,7 +20,8 @@ from oomlab.kernel.scope import (
     reported_scope,
     system_scope,
 )
-from oomlab.snapshot import Memcg, Node, Reported, Snapshot, Task
+from oomlab.memcg import Memcg
+from oomlab.snapshot import Node, Reported, Snapshot, Task
 
 PAGES_4G = 1 << 20
 

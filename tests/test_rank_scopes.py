@@ -14,7 +14,7 @@ from node_fixture import make_node
 
 import oomlab
 from oomlab.analysis.ranking import cautions
-from oomlab.snapshot import UNLIMITED_PAGES, Memcg
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
 
 Run = Callable[..., tuple[int, str, str]]
 NODE = "fixtures/node.json"

@@ -12,8 +12,9 @@ from oomlab import InputError, rank
 from oomlab.analysis.children import children_of
 from oomlab.analysis.ranking import cautions, rescored
 from oomlab.kernel.score import Score
+from oomlab.memcg import Memcg
 from oomlab.output.ranking import heading
-from oomlab.snapshot import Gap, Memcg, Snapshot, Task
+from oomlab.snapshot import Gap, Snapshot, Task
 
 T_GRAIN = 2_000_000 // 1000
 

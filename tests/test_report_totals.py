@@ -6,10 +6,11 @@ import pytest
 
 from oomlab.kernel.eras import era_of
 from oomlab.kernel.scope import memcg_totalpages
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
 from oomlab.readers.kernel_log.totals import memcg_totalpages_bounds
 from oomlab.report import OomReport
 from oomlab.report_memory import MemcgState, Usage
-from oomlab.snapshot import UNLIMITED_PAGES, Machine, Memcg
+from oomlab.snapshot import Machine
 
 LIMIT, SWAP = 262_144, 524_288
 UNLIMITED_KIB = 9_007_199_254_740_988

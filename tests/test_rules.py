@@ -20,7 +20,8 @@ from oomlab.kernel.scope import memcg_scope, node_scope, system_scope
 from oomlab.kernel.selection import scorer
 from oomlab.kernel.sharing import likely_share_mm, may_share_mm
 from oomlab.kernel.usage import usage_reader
-from oomlab.snapshot import Memcg, Node, Snapshot, Task
+from oomlab.memcg import Memcg
+from oomlab.snapshot import Node, Snapshot, Task
 
 ROOT_CAPS = (1 << 38) - 1
 

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oomlab
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
 from oomlab.readers import saved
 from oomlab.readers.saved import SCHEMA, dump_snapshot, parse_json, parse_snapshot, read_text
-from oomlab.snapshot import UNLIMITED_PAGES, Gap, Memcg, Node, Snapshot, Task
+from oomlab.snapshot import Gap, Node, Snapshot, Task
 
 FULL = Snapshot(
     machine=make_machine(nodes=(Node(0, 10, 9, 8), Node(1, 5, 5)), cpus=None),

@@ -17,7 +17,8 @@ from node_fixture import MIB, make_node
 from oomlab.analysis.room import Room, machine_room, memcg_room
 from oomlab.analysis.scopes import OomScope, find_scopes, scopes_of
 from oomlab.kernel.scope import Members
-from oomlab.snapshot import UNLIMITED_PAGES, Memcg, Node, Snapshot
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
+from oomlab.snapshot import Node, Snapshot
 
 Run = Callable[..., tuple[int, str, str]]
 NODE = "fixtures/node.json"

@@ -12,8 +12,9 @@ from oomlab.analysis.cgroups import charged_path, name_of
 from oomlab.analysis.places import place_of
 from oomlab.analysis.selectors import find_memcg, find_tasks
 from oomlab.errors import InputError
+from oomlab.memcg import Memcg
 from oomlab.readers.load import load
-from oomlab.snapshot import Memcg, Snapshot
+from oomlab.snapshot import Snapshot
 
 NODE = make_node()
 WEB_PATH = f"/system.slice/docker-{WEB}.scope"

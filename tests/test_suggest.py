@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oomlab import InputError, choose, rank, set_adj
 from oomlab.analysis.suggest import suggest
 from oomlab.analysis.suggestion import Growth, Suggestion
-from oomlab.snapshot import Memcg, Snapshot, Task
+from oomlab.memcg import Memcg
+from oomlab.snapshot import Snapshot, Task
 
 RELEASES = ["2.6.37", "3.3", "3.10", "3.18", "4.14", "4.19", "5.4", "6.1", "7.2"]
 

@@ -15,8 +15,8 @@ from conftest import make_snapshot, make_task
 from oomlab.analysis.origin import ask_systemd, origin_of, origin_text, unit_of, unit_text
 from oomlab.process import Unit, UnitSetting
 from oomlab.readers.unit_files import (
-    list_folders,
     list_unit_files,
+    manager_of,
     parse_assignments,
     read_unit_setting,
 )
@@ -232,7 +232,7 @@ def test_units_are_looked_for_where_systemd_does(uid: int | None, tmp_path: Path
     theirs = [path for path in done.stdout.splitlines() if not path.endswith(".attached")]
     if not theirs:
         pytest.skip(f"systemd-analyze can't tell: {done.stderr.strip()[:80]}")
-    ours = [f"/{folder.relative_to(tmp_path)}" for folder in list_folders(tmp_path, uid)]
+    ours = [f"/{folder}" for folder in manager_of(tmp_path, uid).units]
     # Where /lib is a link to /usr/lib some releases name both.
     assert [path for path in theirs if path in ours] == theirs
     assert [path for path in ours if path in theirs] == [p for p in theirs if p in ours]

@@ -25,7 +25,8 @@ from oomlab.kernel.scope import memcg_totalpages
 from oomlab.kernel.score import Score
 from oomlab.kernel.selection import in_order_of_choice
 from oomlab.kernel.usage import counter_error_pages
-from oomlab.snapshot import UNLIMITED_PAGES, Machine, Memcg, Snapshot, Task
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
+from oomlab.snapshot import Machine, Snapshot, Task
 
 VECTORS = Path(__file__).parent.parent / "fixtures" / "vectors"
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import isinf
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -224,6 +225,17 @@ def test_who_runs_out_and_who_dies_then() -> None:
     assert {future.ranking.victim.task.pid for future in view.futures} == {7}  # type: ignore[union-attr]
     assert view.rows[0].judgement.verdict == "leak-like"
     assert "kill 7 (task7)" in "\n".join(watch_lines(view))
+
+
+def test_a_loss_within_the_noise_has_no_end_in_sight() -> None:
+    rng = Random(1)
+    left = [1_000_000 - 15 * number + round(rng.gauss(0, 300)) for number in range(60)]
+    samples = (sample_of(2.0 * n, make_task(3, 5000), left=size) for n, size in enumerate(left))
+    view = last_view(Watch(), samples)
+    assert view.run_out is None
+    assert view.headroom_slope is not None
+    assert view.headroom_slope.high < 0
+    assert "3.8G, shrinking, with no end in sight (-" in "\n".join(watch_lines(view))
 
 
 def watch_lines(view: View) -> list[str]:
@@ -456,6 +468,12 @@ def test_a_replay_shows_its_last_view(run_cli: Run, recorded: Path) -> None:
 def test_until(run_cli: Run, recorded: Path, condition: str, status: int, samples: int) -> None:
     found, out, _ = run_cli("watch", "--from", str(recorded), "--until", condition)
     assert (found, len(out.splitlines())) == (status, samples)
+
+
+def test_who_is_not_there_yet_is_told(run_cli: Run, recorded: Path) -> None:
+    status, out, err = run_cli("watch", "leaky", "later", "9999", "--from", str(recorded))
+    assert (status, len(out.splitlines())) == (0, 40)
+    assert err == "oomlab: no process has the PID or name 9999, later so far\n"
 
 
 @pytest.mark.parametrize("text", ["", "victim", "victim=", "headroom<much", "verdict=bad", "x<1"])

@@ -10,11 +10,12 @@ import pytest
 from conftest import PAGE, make_snapshot, make_task
 
 from oomlab.analysis.growth.scope import ScopeHistory, scope_sizes
+from oomlab.memcg import Memcg
 from oomlab.readers.machine import read_machine
 from oomlab.readers.meminfo import read_meminfo
 from oomlab.readers.procfs import PROC
 from oomlab.samples import Faults, Sample, identity
-from oomlab.snapshot import Memcg, Node, Snapshot
+from oomlab.snapshot import Node, Snapshot
 
 Run = Callable[..., tuple[int, str, str]]
 MB = 1 << 20

@@ -25,7 +25,8 @@ from oomlab.analysis.whatif_cgroups import (
     set_oom_group,
     set_swap_limit,
 )
-from oomlab.snapshot import UNLIMITED_PAGES, Memcg, Snapshot
+from oomlab.memcg import UNLIMITED_PAGES, Memcg
+from oomlab.snapshot import Snapshot
 
 Run = Callable[..., tuple[int, str, str]]
 FROM = ("--from", "fixtures/node.json")

@@ -39,7 +39,7 @@ _LIBRARIES = (
     ("musl", re.compile(r"/(ld-musl-[^/]+\.so|libc\.musl-|[^/]*-linux-musl[^/]*/libc\.so)")),
     ("glibc", re.compile(r"/libc(\.so\.6|-2\.\d+\.so)")),
     ("jvm", re.compile(r"/libjvm\.so")),
-    ("python", re.compile(r"/libpython3[^/]*\.so")),
+    ("python", re.compile(r"/libpython3(?!\.\d+t)[^/]*\.so")),
 )
 _SYMBOLS = {
     "mallctl": "jemalloc",
@@ -58,6 +58,9 @@ _SYMBOLS = {
     "PyObject_Malloc": "python",
 }
 """jemalloc exports malloc_info too, but mallctl stands before it."""
+_CPYTHON = "PyObject_Malloc"
+_FREE_THREADED = re.compile(r"/(?:lib)?python3\.\d+t[^/]*$")
+"""A build of CPython whose objects mimalloc holds; other builds from 3.13 on have it unused."""
 _GO_SECTIONS = frozenset({".go.buildinfo", ".gopclntab", ".note.go.buildid"})
 WANTED_SYMBOLS = (*_SYMBOLS, "malloc")
 _LIBC = ("glibc", "musl")
@@ -72,11 +75,13 @@ def find_allocators(
     is then unknown.
     """
     found: dict[str, str] = {}
+    named: list[str] = []
     providers: list[str] = []
     for path in _paths(space):
         key = next((key for key, name in _LIBRARIES if name.search(path)), None)
         if key is not None:
             found.setdefault(key, f"{path} is mapped")
+            named.append(key)
     for one in elves or ():
         key = _by_symbols(one, program=one.path == space.exe)
         if key is not None:
@@ -85,7 +90,7 @@ def find_allocators(
             providers.append(key)
         for runtime in _runtimes(one):
             found.setdefault(runtime, f"{one.path} has its symbols")
-    malloc = _malloc(found, providers)
+    malloc = _malloc(found, named, providers)
     return tuple(
         Allocator(key, NAMES[key], found[key], key == malloc)
         for key in sorted(found, key=lambda key: (key not in _RUNTIMES, key == malloc, key))
@@ -101,6 +106,8 @@ def _by_symbols(one: ElfFacts, *, program: bool) -> str | None:
     for symbol, key in _SYMBOLS.items():
         if symbol not in one.defined or key in _RUNTIMES:
             continue
+        if key == "mimalloc" and _CPYTHON in one.defined and not _FREE_THREADED.search(one.path):
+            continue
         # Its own code linked in, or a library of it: what merely calls it does not define it.
         if program or "malloc" in one.defined or key not in _LIBC:
             return key
@@ -111,7 +118,9 @@ def _runtimes(one: ElfFacts) -> Iterable[str]:
     if one.sections & _GO_SECTIONS:
         yield "go"
     for symbol, key in _SYMBOLS.items():
-        if key in _RUNTIMES and symbol in one.defined:
+        if key not in _RUNTIMES or symbol not in one.defined:
+            continue
+        if key != "python" or not _FREE_THREADED.search(one.path):
             yield key
 
 
@@ -121,16 +130,17 @@ def _symbol_evidence(one: ElfFacts, key: str, space: AddressSpace) -> str:
     return f"{linked}: it defines {symbol}"
 
 
-def _malloc(found: dict[str, str], providers: list[str]) -> str | None:
+def _malloc(found: dict[str, str], named: list[str], providers: list[str]) -> str | None:
     """Return whose malloc(3) is: of those that define it, whoever is not the C library.
 
     A program's own definition and a preloaded library come before the C library's. Go without
-    cgo has no malloc(3) at all.
+    cgo has no malloc(3) at all. Whoever merely has another allocator's symbols may use it for a
+    part of its memory.
     """
     for key in providers:
         if key not in _LIBC:
             return key
-    others = [key for key in found if key not in _RUNTIMES and key not in _LIBC]
+    others = [key for key in named if key not in _RUNTIMES and key not in _LIBC]
     if others and not providers:
         return others[0]  # by names alone
     return next((key for key in _LIBC if key in found), None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..kernel.scope import is_inside, parent_of
-from ..snapshot import Container, Snapshot, Task
+from ..memcg import Container
+from ..snapshot import Snapshot, Task
 from .places import Place, place_of
 
 

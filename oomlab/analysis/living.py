@@ -14,7 +14,8 @@ from typing import Protocol
 
 from ..kernel.scope import parent_of
 from ..kernel.sharing import FAULTED_BY_READING, mapped_rss
-from ..snapshot import Memcg, Snapshot, Task
+from ..memcg import Memcg
+from ..snapshot import Snapshot, Task
 
 _MapKey = tuple[int | None, int | None, int | None, bool]
 

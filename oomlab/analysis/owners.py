@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..snapshot import Container, Snapshot, Task
+from ..memcg import Container
+from ..snapshot import Snapshot, Task
 from .cgroups import cgroup_of, container_of, name_of
 from .movers import known_adj
 from .places import Place, place_of

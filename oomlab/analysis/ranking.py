@@ -15,7 +15,8 @@ from ..kernel.evidence import pick_era
 from ..kernel.scope import Members, Scope, memcg_scope, reported_scope, system_scope
 from ..kernel.score import Score
 from ..kernel.selection import in_order_of_choice, scorer
-from ..snapshot import MAX_PAGES, UNLIMITED_PAGES, Snapshot, Task
+from ..memcg import UNLIMITED_PAGES
+from ..snapshot import MAX_PAGES, Snapshot, Task
 from .cgroups import described
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..kernel.scope import Members
-from ..snapshot import UNLIMITED_PAGES, Machine, Memcg
+from ..memcg import UNLIMITED_PAGES, Memcg
+from ..snapshot import Machine
 from .unknown import minus, sum_if_known
 
 

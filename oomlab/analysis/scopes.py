@@ -18,7 +18,8 @@ from ..kernel.scope import (
     reported_scope,
     system_scope,
 )
-from ..snapshot import UNLIMITED_PAGES, Memcg, Pressure, Snapshot, Task
+from ..memcg import UNLIMITED_PAGES, Memcg, Pressure
+from ..snapshot import Snapshot, Task
 from .cgroups import cgroup_of, name_of
 from .places import Place, place_of
 from .ranking import Ranking, rank

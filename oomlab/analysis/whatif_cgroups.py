@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..kernel.scope import parent_of
-from ..snapshot import MAX_PAGES, UNLIMITED_PAGES, Memcg, Snapshot, Task
+from ..memcg import UNLIMITED_PAGES, Memcg
+from ..snapshot import MAX_PAGES, Snapshot, Task
 from .whatif import find_task
 
 

@@ -90,7 +90,8 @@ def views_of(
 ) -> Iterator[View]:
     """Yield the view after each sample, ``count`` at most, while a selected process lives.
 
-    Raises InputError where there is none of the selected at the first sample.
+    Raises InputError where there is none of the selected at the first sample; tells of each that
+    is not there yet, or not any more.
     """
     for sample in samples:
         if not watch.knows_scope_of(sample):
@@ -103,9 +104,18 @@ def views_of(
                 raise InputError(f"no process has the PID or name {names}")
             yield view
             return
+        if view.number == 1:
+            _tell_missing(view, selected)
         yield view
         if view.number == count:
             return
+
+
+def _tell_missing(view: View, selected: Collection[str]) -> None:
+    seen = {str(row.task.pid) for row in view.rows} | {row.task.comm for row in view.rows}
+    missing = sorted(set(selected) - seen)
+    if missing:
+        tell(f"no process has the PID or name {', '.join(missing)} so far")
 
 
 class Printer:

@@ -19,6 +19,8 @@ _BANNER = re.compile(rb"GNU C Library [^\n]{0,200}?version (\d+)\.(\d+)")
 _ATTEMPTS = 3
 _MOST_AGAIN = 256 << 20
 """A larger heap is not read a second time."""
+_MOST_AGAIN_SHARE = 0.03
+"""Nor one for which more than this share of all the time was needed: it will move again."""
 
 
 def locate(process: Process) -> Place | None:
@@ -57,6 +59,7 @@ def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
         if attempt > 1:  # what moved may have grown beyond where it was mapped before
             process = process._replace(mappings=process.read_mappings())
             place = place._replace(brk=brk_heap(process.mappings))
+        begun = process.memory.time_left()
         reading = read_once(process, place, most_bytes)
         if reading is None:
             raise UnknownTaskError("the process ended, or ran another program, while it was read")
@@ -66,7 +69,8 @@ def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
         best = best._replace(attempts=attempt)
         size = sum(one.walk.arena.system_mem for one in reading.arenas)
         listed = most_bytes == 0 and found.total is not None  # nothing is walked
-        if not _broken(found) or listed or size > _MOST_AGAIN or process.memory.time_left() < 0.5:
+        long = size > _MOST_AGAIN or begun - process.memory.time_left() > _MOST_AGAIN_SHARE
+        if not _broken(found) or listed or long:
             break
     assert best is not None
     return best

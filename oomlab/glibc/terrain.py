@@ -22,9 +22,8 @@ class Hole(NamedTuple):
 
     size: int
     address: int
-    used_below: int
-    """In use below it, in the same stretch."""
     free_below: int
+    """Free below it, in the same stretch."""
     gone_below: int
     """The part of ``free_below`` that is not in memory."""
 
@@ -94,7 +93,7 @@ class Terrain:
             if end > swapped.start:
                 self.free_swapped += sum(b - a for a, b in swapped.within(address, end))
             if len(holes) < _HOLES or size > holes[0].size:
-                hole = Hole(size, address, address - start - below, below, gone)
+                hole = Hole(size, address, below, gone)
                 (heapq.heappush if len(holes) < _HOLES else heapq.heapreplace)(holes, hole)
             below += size
             if self._fast:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..snapshot import Memcg, Task
+from ..memcg import Memcg
+from ..snapshot import Task
 from .adjust import OOM_DISABLE, oom_adj_of, oom_score_adj_of
 from .badness import OOM_SCORE_ADJ_MIN
 from .facts import Facts

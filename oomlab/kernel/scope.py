@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from ..errors import InputError
-from ..snapshot import Machine, Memcg, Snapshot, Task, scan_order_key
+from ..memcg import Memcg
+from ..snapshot import Machine, Snapshot, Task, scan_order_key
 from .facts import Facts
 from .nodes import nodes_in
 

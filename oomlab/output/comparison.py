@@ -10,7 +10,7 @@ from ..analysis.cgroups import described
 from ..analysis.children import NO_CHILDREN
 from ..analysis.choice import choose
 from ..analysis.ranking import Ranking, cautions
-from ..snapshot import is_unlimited
+from ..memcg import is_unlimited
 from ..units import human
 from .change_columns import ChangeRow, rank_of
 from .documents import gap_entries, kernel_entry, scope_entry, task_entry

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..analysis.cgroups import described
 from ..analysis.choice import choose, dies_alone
 from ..analysis.ranking import Ranking, cautions
-from ..snapshot import Task, is_unlimited
+from ..memcg import is_unlimited
+from ..snapshot import Task
 from ..units import human
 from .escape import printable
 from .rank_rows import RankRow

@@ -13,11 +13,11 @@ UNREMARKABLE = frozenset({"steady", "too few samples"})
 """Verdicts that need no evidence beside them."""
 
 
-def signed(bytesper_minute: float | None) -> str:
+def signed(bytes_per_minute: float | None) -> str:
     """Return a change as a signed size: +1.2M, -340K, 0; unknown is a question mark."""
-    if bytesper_minute is None or not isfinite(bytesper_minute):
+    if bytes_per_minute is None or not isfinite(bytes_per_minute):
         return "?"
-    size = round(bytesper_minute)
+    size = round(bytes_per_minute)
     return f"+{human(size)}" if size > 0 else human(size)
 
 

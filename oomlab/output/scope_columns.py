@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..analysis.scopes import OomScope
-from ..snapshot import is_unlimited
+from ..memcg import is_unlimited
 from .scope_rows import ScopeRow, victim_text
 from .tables import Column, shown_size
 
@@ -54,6 +54,7 @@ COLUMNS: tuple[Column[ScopeRow], ...] = (
         value=lambda row: row.scope.name,
         left=True,
         flexible=True,
+        least=20,
     ),
     Column(
         name="kind",
@@ -70,7 +71,7 @@ COLUMNS: tuple[Column[ScopeRow], ...] = (
         "cache",
         "CACHE",
         "file cache and slab that would go first, at most",
-        7,
+        4,
         lambda s: s.room.reclaimable_pages,
     ),
     _sized(

@@ -8,7 +8,8 @@ from ..analysis.cgroups import described
 from ..analysis.choice import Choice, choose
 from ..analysis.ranking import Ranking
 from ..analysis.scopes import OomScope
-from ..snapshot import Snapshot, is_unlimited
+from ..memcg import is_unlimited
+from ..snapshot import Snapshot
 from ..units import pages_to_bytes
 from .ranking import named
 

@@ -8,7 +8,8 @@ from typing import Any
 from ..analysis.choice import choose
 from ..analysis.ranking import cautions
 from ..analysis.scopes import OomScope
-from ..snapshot import UNLIMITED_PAGES, Snapshot
+from ..memcg import UNLIMITED_PAGES
+from ..snapshot import Snapshot
 from ..units import human
 from .documents import gap_entries
 from .ranking import named

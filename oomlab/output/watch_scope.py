@@ -24,7 +24,9 @@ def headroom_text(view: View) -> str:
     if view.headroom_slope is None:
         return f"{text}."
     if view.run_out is None:
-        return f"{text}, not surely shrinking ({interval_text(view.headroom_slope)})."
+        surely = view.headroom_slope.high < 0
+        how = "shrinking, with no end in sight" if surely else "not surely shrinking"
+        return f"{text}, {how} ({interval_text(view.headroom_slope)})."
     rate, when = interval_text(view.headroom_slope), run_out_text(view.run_out)
     return f"{text}, {rate}: {when}. {then_text(view)}"
 

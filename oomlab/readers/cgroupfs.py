@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from ..errors import SourceError
 from ..kernel.scope import is_inside
-from ..snapshot import Gap, Memcg
+from ..memcg import Memcg
+from ..snapshot import Gap
 from .memcg import FILES, XATTRS, parse_memcgs
 
 _OWN_PROC = Path("/proc")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..snapshot import Container
+from ..memcg import Container
 
 _ID = re.compile("[0-9a-f]{64}")
 _MOST_BYTES = 1 << 22

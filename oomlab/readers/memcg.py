@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SourceError
-from ..snapshot import UNLIMITED_PAGES, Memcg
+from ..memcg import UNLIMITED_PAGES, Memcg
 from .pressure import parse_pressure
 
 FILES = (

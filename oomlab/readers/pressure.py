@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..snapshot import Pressure
+from ..memcg import Pressure
 
 _LINE = re.compile(
     r"^(some|full) avg10=([0-9.]+) avg60=([0-9.]+) avg300=([0-9.]+) total=(\d+)$", re.MULTILINE

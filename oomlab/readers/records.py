@@ -8,20 +8,9 @@ from dataclasses import MISSING, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SnapshotFormatError
+from ..memcg import UNLIMITED_PAGES, Container, Memcg, Pressure
 from ..meminfo import MemInfo, Zone, Zram
-from ..snapshot import (
-    MAX_PAGES,
-    UNLIMITED_PAGES,
-    Container,
-    Gap,
-    Machine,
-    Memcg,
-    Node,
-    Pressure,
-    Reported,
-    Snapshot,
-    Task,
-)
+from ..snapshot import MAX_PAGES, Gap, Machine, Node, Reported, Snapshot, Task
 
 _RECORDS = (Machine, Node, Task, Memcg, Pressure, Container, Gap, Reported, MemInfo, Zone, Zram)
 _ALL_RECORDS = (Snapshot, *_RECORDS)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
+from ..memcg import Memcg
 from ..samples import Faults, Identity, Kinds, Sample, identity
-from ..snapshot import Memcg, Snapshot, Task, scan_order_key
+from ..snapshot import Snapshot, Task, scan_order_key
 from .cgroupfs import find_memory_mount, read_memcgs
 from .files import open_directory
 from .in_use import HeapReader

@@ -56,15 +56,15 @@ _MOST_FILE_BYTES = 1 << 20
 _MOST_ADJ = 1000
 
 
-class _Manager(NamedTuple):
-    """Where a manager looks for units, and for its own settings."""
+class Manager(NamedTuple):
+    """Where a manager looks for units, and for its own settings: what is first wins."""
 
     units: tuple[str, ...]
     settings: tuple[str, ...]
     settings_name: str
 
 
-_SYSTEM = _Manager(_UNIT_PATHS, _MANAGER_PATHS, "system.conf")
+_SYSTEM = Manager(_UNIT_PATHS, _MANAGER_PATHS, "system.conf")
 
 
 def read_unit_setting(root: Path, unit: Unit) -> UnitSetting:
@@ -74,12 +74,11 @@ def read_unit_setting(root: Path, unit: Unit) -> UnitSetting:
     it back. Without any the manager's DefaultOOMScoreAdjust= does. A file that may not be read
     counts as none.
     """
-    manager = _manager(root, unit.uid)
-    own = _list_files(root, manager, unit.name)
+    own = list_unit_files(root, unit)
     section = unit.name.rpartition(".")[2].capitalize()
     value, file = _last_setting(own, section, "OOMScoreAdjust")
     if value is None:
-        name, folders = manager.settings_name, manager.settings
+        _, folders, name = manager_of(root, unit.uid)
         defaults = _first_named(root, folders, [name])
         defaults += _drop_ins(root / path / f"{name}.d" for path in folders)
         value, file = _last_setting(defaults, "Manager", "DefaultOOMScoreAdjust")
@@ -89,15 +88,16 @@ def read_unit_setting(root: Path, unit: Unit) -> UnitSetting:
 
 def list_unit_files(root: Path, unit: Unit) -> list[Path]:
     """Return the unit's file, if there is one, and its drop-ins in the order of their effect."""
-    return _list_files(root, _manager(root, unit.uid), unit.name)
+    units, name = manager_of(root, unit.uid).units, unit.name
+    names = list(_names(name))
+    plain = names[: 2 if "@" in name else 1]
+    folders = (root / path / f"{one}.d" for path in units for one in names)
+    every = (root / path / f"{name.rpartition('.')[2]}.d" for path in units)
+    return [*_first_named(root, units, plain), *_drop_ins([*folders, *every])]
 
 
-def list_folders(root: Path, uid: int | None) -> list[Path]:
-    """Return where the system's manager, or a user's, looks for units: what is first wins."""
-    return [root / path for path in _manager(root, uid).units]
-
-
-def _manager(root: Path, uid: int | None) -> _Manager:
+def manager_of(root: Path, uid: int | None) -> Manager:
+    """Return the system's manager, or that of a user."""
     if uid is None:
         return _SYSTEM
     home = _home(root, uid)
@@ -105,7 +105,7 @@ def _manager(root: Path, uid: int | None) -> _Manager:
     known = (path for path in _USER_PATHS if home is not None or "{home}" not in path)
     own = () if home is None else (f"{home}/.config/systemd",)
     paths = tuple(path.format(**places) for path in known)
-    return _Manager(paths, (*own, *_MANAGER_PATHS), "user.conf")
+    return Manager(paths, (*own, *_MANAGER_PATHS), "user.conf")
 
 
 def _home(root: Path, uid: int) -> str | None:
@@ -116,14 +116,6 @@ def _home(root: Path, uid: int) -> str | None:
             if len(fields) > 5 and fields[2] == str(uid) and fields[5].startswith("/"):
                 return fields[5].strip("/")
     return None
-
-
-def _list_files(root: Path, manager: _Manager, unit: str) -> list[Path]:
-    names = list(_names(unit))
-    plain = names[: 2 if "@" in unit else 1]
-    folders = (root / path / f"{name}.d" for path in manager.units for name in names)
-    every = (root / path / f"{unit.rpartition('.')[2]}.d" for path in manager.units)
-    return [*_first_named(root, manager.units, plain), *_drop_ins([*folders, *every])]
 
 
 def _names(unit: str) -> Iterator[str]:

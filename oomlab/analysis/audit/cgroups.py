@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from ...kernel.adjust import oom_score_adj_of
 from ...kernel.badness import OOM_SCORE_ADJ_MIN
-from ...snapshot import UNLIMITED_PAGES, Memcg, Task
+from ...memcg import UNLIMITED_PAGES, Memcg
+from ...snapshot import Task
 from ...units import human
 from ..cgroups import container_of
 from ..choice import choose

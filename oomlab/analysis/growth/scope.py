@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ...memcg import Memcg
 from ...samples import Sample, identity
-from ...snapshot import Machine, Memcg, Snapshot, Task
+from ...snapshot import Machine, Snapshot, Task
 from ...units import pages_to_bytes
 from .faults import fault_rates
 from .history import History

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from ...errors import InputError
 from ...kernel.scope import system_scope
+from ...memcg import UNLIMITED_PAGES, Memcg
 from ...pods import Pod, PodContainer
-from ...snapshot import UNLIMITED_PAGES, Memcg, Snapshot
+from ...snapshot import Snapshot
 from ..cgroups import name_of
 from ..places import Place, place_of
 from ..ranking import Ranking, rank

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from ...errors import InputError
 from ...kernel.scope import is_inside, parent_of, system_scope
-from ...snapshot import Machine, Memcg, Snapshot
+from ...memcg import Memcg
+from ...snapshot import Machine, Snapshot
 from ..cgroups import all_paths
 from ..ranking import Ranking, rank
 from .partial import Measured, Places, places_by_measure

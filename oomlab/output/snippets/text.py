@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from ...analysis.owners import Kind, Owner, keeps_promise
 from ...analysis.suggestion import AdjChange, Suggestion
-from ...snapshot import Memcg
+from ...memcg import Memcg
 from ..escape import printable
 
 _WIDTH = 92

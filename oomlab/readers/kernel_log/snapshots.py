@@ -6,9 +6,10 @@ from ...errors import InputError
 from ...kernel.eras import era_of
 from ...kernel.facts import Facts
 from ...kernel.selection import CAP_SYS_ADMIN
+from ...memcg import UNLIMITED_PAGES, Memcg
 from ...report import OomReport, TaskRow
 from ...report_memory import UNLIMITED_KIB
-from ...snapshot import UNLIMITED_PAGES, Gap, Machine, Memcg, Reported, Snapshot, Task
+from ...snapshot import Gap, Machine, Reported, Snapshot, Task
 from ...units import kib_to_pages, pages_to_bytes
 from .pagesize import find_page_size
 from .refine import refined
