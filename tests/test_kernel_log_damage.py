@@ -151,3 +151,25 @@ def test_a_large_table_without_header_is_read_within_a_second():
     (report,) = read(log)
     assert time.process_time() - begun < 1
     assert len(report.tasks) == 30_000
+
+
+_SUMMARY = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset="
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        _SUMMARY + "a,oom_memcg=" * 6000,
+        _SUMMARY + "a,mems_allowed=0,oom_memcg=b,task_memcg=c,task=" * 1500,
+        _SUMMARY + "a,mems_allowed=0,global_oom,task_memcg=b" + ",task=a,pid=1" * 5000,
+        "Out of memory: Killed process 1 (" + ") total-vm:1kB," * 4000,
+        "Out of memory: Kill process 1 (" + ") score 1" * 6000,
+        "x invoked oom-killer: gfp_mask=0x1(" + "(" * 60000,
+        "DMA free:1kB" + " a:1kB" * 10000 + ">",
+    ],
+    ids=range(7),
+)
+def test_a_line_of_parts_that_repeat_does_not_hang(line):
+    start = time.process_time()
+    read(f"{line}\n".encode())
+    assert time.process_time() - start < 2

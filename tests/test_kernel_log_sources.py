@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 import lzma
 import os
 import resource
@@ -17,6 +18,8 @@ from kernel_logs import expected, one_event, read
 
 from oomlab.errors import SourceError
 from oomlab.readers.kernel_log import packed
+from oomlab.readers.kernel_log.json_lines import MESSAGE_KEYS
+from oomlab.readers.kernel_log.load import load_event, may_be_log
 from oomlab.readers.kernel_log.source import Reading, read_events, read_journal
 from oomlab.readers.load import load
 
@@ -397,3 +400,12 @@ def test_a_device_that_never_ends_is_left(command, capsys):
     assert (status, err) == (2, "oomlab: /dev/zero: a device without end: give a file or a pipe\n")
     status, _, err = run(capsys, "rank", "--from", "/dev/null")
     assert (status, err.startswith("oomlab: /dev/null: empty, ")) == (2, True)
+
+
+@pytest.mark.parametrize("key", MESSAGE_KEYS)
+def test_rank_takes_a_log_of_json_with_any_field_for_the_message(key, tmp_path):
+    lines = one_event("6.12", "global-self").decode().splitlines()
+    path = tmp_path / "log.json"
+    path.write_text("".join(json.dumps({"level": 4, key: line}) + "\n" for line in lines))
+    assert may_be_log(path)
+    assert load_event(path, None).tasks

@@ -209,6 +209,12 @@ def test_totalpages_known_within_bounds_only_and_oom_score_adj_that_weighs_by_it
     assert "totalpages is known only within bounds" in verdict.why_not
 
 
+def test_a_panic_before_the_choice():
+    verdict = event_of(one_event("6.12", "panic")).verdict
+    assert (verdict.agrees, verdict.certain) == (None, True)
+    assert verdict.why_not == "the kernel panicked before it chose: vm.panic_on_oom is set"
+
+
 def test_nobody_to_kill():
     event = the("6.12", "memcg-none")
     assert (event.verdict.agrees, event.verdict.why_not) == (True, "no task could be killed")
@@ -268,6 +274,7 @@ def test_an_announced_thread_stands_for_its_process():
     verdict = event.verdict
     assert (verdict.agrees, verdict.pid, event.report.chosen_pid) == (True, 7651, 7651)
     assert (verdict.printed_score, verdict.modelled_score) == (1001, 1001)
+    assert event.report.victims[0].printed_score == 1001
     assert verdict.why_not == "the kernel announced a thread of it, 7656"
     assert of_a_thread(7651).verdict.why_not is None
 

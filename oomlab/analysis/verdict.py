@@ -33,6 +33,7 @@ class Verdict(NamedTuple):
 
 
 _NOT_TOLD = "the report does not say whom the kernel chose"
+_PANICKED = "the kernel panicked before it chose: vm.panic_on_oom is set"
 _NOBODY = (
     "the kernel found nobody that it may kill, for a reason that the table does not show "
     "(memory reaped before, a vfork)"
@@ -62,7 +63,9 @@ def judge(report: OomReport, ranking: Ranking, killed_before: Collection[int] = 
         )
     named = verdict._replace(pid=first.task.pid, comm=first.task.comm, badness=first.badness)
     if chosen is None:
-        return named._replace(why_not=_NOBODY if report.no_killable else _NOT_TOLD)
+        panicked = "panic_on_oom" in (report.panic or "")
+        untold = _NOBODY if report.no_killable else _PANICKED if panicked else _NOT_TOLD
+        return named._replace(why_not=untold)
     if report.names_thread and verdict.modelled_score not in (None, verdict.printed_score):
         announced = report.announcements[0].pid  # then it may be a process whose row is lost
         return named._replace(why_not=not_listed(report, announced), certain=False)

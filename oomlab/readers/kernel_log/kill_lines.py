@@ -61,6 +61,9 @@ def _kill(report: OomReport, m: Match) -> None:
             announced[-1].score if announced else None,
         )
     )
+    if report.names_thread and len(report.victims) == 1:
+        score = report.announcements[0].score
+        report.victims[0] = report.victims[0]._replace(printed_score=score)
 
 
 def _reaper(report: OomReport, m: Match) -> None:

@@ -126,14 +126,14 @@ LINES: tuple[tuple[str, str], ...] = (
     ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_][\w() ]*?) name"),
     (
         "summary",
-        r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,-]*))?"
-        r"(?:,(?P<all>global_oom)|,oom_memcg=(?P<oom>.*?))?(?:,task_memcg=(?P<memcg>.*?))?,task=(?P<comm>.*),pid=(?P<pid>\d+),uid=(?P<uid>\d+)",
+        r"oom-kill:constraint=(?P<constraint>[A-Z_]+),nodemask=(?P<nodemask>\(null\)|[\d,-]*)(?:,cpuset=(?>(?P<cpuset>.*?),mems_allowed=)(?P<mems>[\d,-]*))?"
+        r"(?:,(?P<all>global_oom)|(?>,oom_memcg=(?P<oom>.*?)(?=,task_memcg=|,task=)))?(?>,task_memcg=(?P<memcg>.*?)(?=,task=))?,task=(?P<comm>.*),pid=(?P<pid>\d+),uid=(?P<uid>\d+)",
     ),
     # Some of it is whole even where the line was cut.
     (
         "cut_summary",
-        r"oom-kill:constraint=(?P<constraint>CONSTRAINT_[A-Z_]+),(?P<rest>(?:nodemask=(?P<nodemask>\(null\)|[\d,-]*),cpuset=(?:(?P<cpuset>.*),mems_allowed=(?P<mems>[\d,-]*),(?=[go]))?)?"
-        r"(?:.*(?P<all>global_oom),|.*oom_memcg=(?P<oom>.*),(?=task_memcg=))?.*)",
+        r"oom-kill:constraint=(?P<constraint>CONSTRAINT_[A-Z_]+),(?P<rest>(?:nodemask=(?P<nodemask>\(null\)|[\d,-]*),(?:cpuset=(?>(?P<cpuset>.*?),mems_allowed=)(?P<mems>[\d,-]*),(?=[go]))?)?"
+        r"(?:(?P<all>global_oom),|oom_memcg=(?>(?P<oom>.*?),(?=task_memcg=)))?.*)",
     ),
     ("sharing", r"Kill process (?P<pid>\d+) \((?P<comm>.*)\) sharing same memory"),
     (

@@ -10,13 +10,14 @@ from ...errors import EventError, SnapshotFormatError, SourceError
 from ...report import OomReport
 from ...snapshot import Gap, Snapshot
 from ..once import STDIN
+from .json_lines import MESSAGE_KEYS
 from .snapshots import report_snapshot
 from .source import Reading, read_events, read_head
 
 _LISTED = 30
 """Events that an error lists."""
 _SNAPSHOT = re.compile(rb"\s*\{")
-_JSON_LINES = re.compile(rb'"(?:MESSAGE|message|msg|log|textPayload)"\s*:')
+_JSON_LINES = re.compile(rb'"(?:%s)"\s*:' % "|".join(MESSAGE_KEYS).encode())
 
 
 def may_be_log(source: str | Path) -> bool:

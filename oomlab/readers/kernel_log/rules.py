@@ -18,11 +18,8 @@ WORDS: tuple[tuple[str, Series, Series], ...] = (
     ("columns pgtables_bytes", (4, 15), (6, 7)),
     ("columns rss_anon", (6, 8), _LAST),
     ("line Tasks state", (4, 19), _LAST),
-    ("words or a child", (2, 6, 20), (2, 6, 35)),
-    ("words or sacrifice child", (2, 6, 36), (5, 0)),
     ("summary line", (5, 0), _LAST),
     ("kill line with UID: and pgtables:", (5, 4), _LAST),
-    ("trigger with oomkilladj=", (2, 6, 19), (2, 6, 31)),
 )
 """What a report shows, and the mainline releases that print it so (specification part 7)."""
 
