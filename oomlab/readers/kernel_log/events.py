@@ -106,7 +106,7 @@ class Events:
 
     def flush_all(self) -> None:
         """Commit what is held: only an unmarked line goes on from another, and follows at once."""
-        for one in list(self.streams.values()):
+        for one in [stream for stream in self.streams.values() if stream.held is not None]:
             self.flush(one)
 
     def flush(self, stream: Stream) -> None:
