@@ -269,7 +269,7 @@ def test_thousands_that_look_alike_are_counted_not_listed() -> None:
     tasks = [make_task(pid, 50, ppid=5, comm="w", total_vm_pages=9) for pid in range(10, 3010)]
     before = time.process_time()
     found = of(make_snapshot(*tasks, swap_pages=9, swapped_out_pages=9))
-    assert time.process_time() - before < 3
+    assert time.process_time() - before < 10  # a hang, not a speed: usually 0.2 s
     assert len(found.kills) == 3000
     first, last = found.kills[0], found.kills[-1]
     assert (len(first.choice.perhaps), first.choice.more_perhaps) == (20, True)

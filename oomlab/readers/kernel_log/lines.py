@@ -120,7 +120,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     (
         "stats",
-        r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<fields>(?: ?\w+:\d+KB)*)(?P<rest>(?: \w+(?::\d*K?)?)?)",
+        r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<fields>(?: ?[a-z]\w*:\d+KB)*)(?P<rest>(?: \w+(?::\d*K?)?)?)",
     ),
     ("state", r"Tasks state \(memory values in pages\):"),
     ("columns", r"\[ *pid *\] +uid +tgid +(?P<columns>[a-z_][\w() ]*?) name"),
@@ -142,7 +142,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     (
         "kill",
-        rf"(?:(?P<message>{_MESSAGE}): )?(?:K|OOM k)illed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? {_NAME}(?:, UID (?P<uid2>\d+){_WHOLE})?(?: score \d+(?= vm:))?(?P<fields>(?:,? (?:(?:total-vm|vsz|vm|anon-rss|file-rss|shmem-rss|pgtables|rss|swap):-?\d+kB|(?:UID|oom_score_adj):-?\d+{_WHOLE}))+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?|(?:[ ,][\w:, -]*)?{_CUT})",
+        rf"(?:(?P<message>{_MESSAGE}): )?(?:K|OOM k)illed process (?P<pid>\d+)(?:, UID (?P<uid1>\d+),)? {_NAME}(?:, UID (?P<uid2>\d+){_WHOLE})?(?: score \d+(?= vm:))?(?P<fields>(?:,? (?:(?:total-vm|vsz|vm|anon-rss|file-rss|shmem-rss|pgtables|rss|swap):-?\d+kB|(?:UID|oom_score_adj):-?\d+{_WHOLE}))+|\.?)(?P<rest>(?:,? ?(?:total-vm|vsz|anon|file|shmem|UID|pgtables|oom_score).*)?,?|(?:[ ,][\w:, -]{{0,200}})?{_CUT})",
     ),
     (
         "exiting",
@@ -214,7 +214,7 @@ def _pattern(kind: str) -> re.Pattern[str]:
 
 
 _STRAY_BLANKS = re.compile(r"(?<=\*) (?=\d+kB)|(?<=\)) (?=: ?\d)|(?<=\d) (?=kB)|(?<=\dk) (?=B )")
-_TERMINAL_POSITION = re.compile(r" {8,}\[\d+/\d+\]$")
+_TERMINAL_POSITION = re.compile(r"(?<! ) {8,}\[\d+/\d+\]$")
 """What tmux shows in the corner while one scrolls, and copies with the line."""
 _BROKEN_SIZE = re.compile(r"(\*\d+) (\d+kB)")
 
