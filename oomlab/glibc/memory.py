@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
-
-from .ranges import Range
 
 Read = Callable[[int, int], bytes]
 """``read(address, size)``: the bytes from there on, fewer or none where nothing is mapped."""
@@ -32,52 +29,27 @@ class Memory:
     def __init__(
         self, read: Read, pointer_bytes: int, time_left: Callable[[], float] = lambda: 1.0
     ) -> None:
-        self._read = read
+        self.read = read
         self.pointer_bytes = pointer_bytes
         self.time_left = time_left
         self.limit = 1 << (8 * pointer_bytes)
         self._blocks: dict[tuple[int, int], bytes] = {}
-        self._held: list[tuple[int, bytes]] = []
-
-    def hold(self, ranges: Sequence[Range]) -> None:
-        """Read ranges at once: what is read of them later is as it was now, until ``release()``.
-
-        What follows lists takes far longer than a copy, and the program changes them meanwhile.
-        """
-        self.release()
-        self._held = [(start, self._read(start, end - start)) for start, end in sorted(ranges)]
-
-    def afresh(self) -> Memory:
-        """Return the same memory as it is now, of which nothing is held or kept."""
-        return Memory(self._read, self.pointer_bytes, self.time_left)
-
-    def release(self) -> None:
-        """Read anew what was held, and all else."""
-        self._held = []
-        self.forget()
 
     def forget(self) -> None:
-        """Read anew from now on what is not held."""
+        """Read anew from now on."""
         self._blocks.clear()
-
-    def read(self, address: int, size: int) -> bytes:
-        """Return the bytes from an address on, fewer or none where nothing is mapped."""
-        held = self._from_held(address, size) if self._held else None
-        return self._read(address, size) if held is None else held
 
     def bytes_at(self, address: int, size: int) -> bytes:
         """Return ``size`` bytes, or fewer where not so many are mapped."""
         if not 0 <= address < self.limit:
             return b""
-        if self._held and (held := self._from_held(address, size)) is not None:
-            return held
         for unit in _BLOCKS:
             offset = address % unit
             if offset + size <= unit:
                 found = self._block(address - offset, unit)[offset : offset + size]
                 if len(found) == size:
                     return found
-        return self._read(address, size)
+        return self.read(address, size)
 
     def words(self, address: int, count: int) -> tuple[int, ...] | None:
         """Return that many words, or None where not all are mapped."""
@@ -98,18 +70,10 @@ class Memory:
         data = self.bytes_at(address, size)
         return tuple(memoryview(data).cast(code)) if len(data) == size else None
 
-    def _from_held(self, address: int, size: int) -> bytes | None:
-        index = bisect_right(self._held, address, key=lambda one: one[0]) - 1
-        if index < 0:
-            return None
-        start, data = self._held[index]
-        found = data[address - start : address - start + size]
-        return found if len(found) == size else None
-
     def _block(self, start: int, size: int) -> bytes:
         block = self._blocks.get((start, size))
         if block is None:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.pop(next(iter(self._blocks)))
-            block = self._blocks[start, size] = self._read(start, size)
+            block = self._blocks[start, size] = self.read(start, size)
         return block

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..mappings import Mapping
 from .anonymous import MmappedChunk, search_anonymous
 from .arena_walk import ArenaWalk, Plan, walk_arena
-from .arenas import Arena, Found, heap_size_of, heaps_of, read_arena, ring
+from .arenas import Arena, Found, heap_size_of, read_arena, ring
 from .layout import NONCONTIGUOUS, SAFE_LINKING, TCACHES, Layout, TcacheLayout
 from .lists import Chain, Tcache, bins, fastbins, tcache
 from .memory import Memory
@@ -19,10 +19,6 @@ from .stretches import Stretch, heap_stretches
 _FLAGS = 7
 _MAX_BIN_NODES = 300_000
 """Bins with more chunks are not followed where the walk has counted them."""
-
-
-MOST_HELD_BYTES = 64 << 20
-"""Heaps of more are not copied before they are looked at: that would need as much memory."""
 
 
 class Process(NamedTuple):
@@ -87,23 +83,14 @@ class Reading(NamedTuple):
     """Whether malloc's own state was the same before and after."""
 
 
-def read_once(
-    process: Process, place: Place, most_bytes: int, *, held: bool = False
-) -> Reading | None:
-    """Read the whole heap once; None where the memory was gone before all of it was read.
-
-    ``held``: it is copied before it is looked at, as far as it is not too large for that.
-    """
+def read_once(process: Process, place: Place, most_bytes: int) -> Reading | None:
+    """Read the whole heap once; None where the memory was gone before all of it was read."""
     memory = process.memory
-    memory.release()
+    memory.forget()
     before = _state(memory, place)
     arenas, parameters = before
     if not arenas:
         return None
-    after = None
-    if held and sum(arena.system_mem for arena in arenas) <= MOST_HELD_BYTES:
-        memory.hold(_own_ranges(memory, place, arenas))
-        after = _state(memory.afresh(), place)
     mangled = _mangled(memory, place, arenas)
     kind = _tcache_kind(memory, place, parameters)
     layout = place.found.layout
@@ -127,23 +114,11 @@ def read_once(
         found.append(ArenaReading(walk, fast, _binned(memory, layout, arena, walk)))
     marks = [mark for one in found for mark in one.walk.tally.marks]
     caches = _tcaches(memory, layout, kind, marks, parameters, mangled=mangled)
-    if after is None:
-        after = _state(memory.afresh(), place)
+    memory.forget()
+    after = _state(memory, place)
     if not after[0]:
         return None  # what was read last may be missing: the figures would be too small
     return Reading(found, parameters, caches, mmapped, after == before)
-
-
-def _own_ranges(memory: Memory, place: Place, arenas: Sequence[Arena]) -> list[Range]:
-    """Return where main_arena and all heaps lie, but for what main_arena has outside the break."""
-    layout, main = place.found.layout, place.found.main
-    found = [(main, main + layout.state_bytes)]
-    if place.brk is not None:
-        found.append(place.brk)
-    for arena in arenas[1:]:
-        heaps = heaps_of(memory, layout, arena) or []
-        found += [(heap.address, heap.address + heap.size) for heap in heaps]
-    return found
 
 
 def _state(memory: Memory, place: Place) -> tuple[list[Arena], Parameters | None]:

@@ -50,8 +50,6 @@ def _version(process: Process, path: str) -> tuple[int, int] | None:
 def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
     """Read the heap; read it again where it moved meanwhile, and keep the best reading.
 
-    Again from a copy, if it isn't too large: that is soon made.
-
     No stretch is walked for more than ``most_bytes`` (0: only malloc's lists are followed, which
     tell the totals), and the memory knows how much time is left.
     Raises UnknownTaskError where the process ends meanwhile, or runs another program.
@@ -62,7 +60,7 @@ def survey(process: Process, place: Place, *, most_bytes: int) -> Survey:
             process = process._replace(mappings=process.read_mappings())
             place = place._replace(brk=brk_heap(process.mappings))
         begun = process.memory.time_left()
-        reading = read_once(process, place, most_bytes, held=attempt > 1)
+        reading = read_once(process, place, most_bytes)
         if reading is None:
             raise UnknownTaskError("the process ended, or ran another program, while it was read")
         found = _survey(process, place, reading)
