@@ -54,7 +54,8 @@ def test_mutated_logs_raise_nothing_and_end_soon():
 
 
 @pytest.mark.parametrize(
-    "filler", [b"a", b"a ", b"1 ", b"x:1kB ", b"0*4kB ", b"(", b"aa ", b"[<", b"Task in "]
+    "filler",
+    [b"a", b"a ", b"1 ", b"x:1kB ", b"0*4kB ", b"(", b"aa ", b"[<", b"Task in ", b'a="', b'a="b" '],
 )
 def test_a_line_of_a_megabyte_costs_no_more_than_its_length(filler):
     lines = LOG.splitlines(keepends=True)

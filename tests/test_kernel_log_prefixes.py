@@ -225,6 +225,12 @@ FORMS = {
     "csv, quoted where needed": from_lines(
         lambda s, m, t: f"{m:%Y-%m-%d %H:%M:%S.000}," + quoted_where_needed(f"{uptime(s)} {t}")
     ),
+    "logfmt": from_lines(
+        lambda s, m, t: f"time={m.isoformat()} level=info msg={json.dumps(f'{uptime(s)} {t}')}"
+    ),
+    "logfmt, message first": from_lines(
+        lambda s, m, t: f'message={json.dumps(t)} _MACHINE="a b" hostname=db1 ts="{m.isoformat()}"'
+    ),
     "labels": from_lines(
         lambda s, m, t: f'{m.isoformat()} {{app="kernel", host="n1"}} {uptime(s)} {t}'
     ),
@@ -385,6 +391,8 @@ def test_any_wrapping_tells_the_same(plain, form):
         ("opentelemetry", "2025-12-", None),
         ("json in yaml", "2025-12-", None),
         ("json after a tag", "2025-12-", None),
+        ("logfmt", "2025-12-", None),
+        ("logfmt, message first", "2025-12-", "db1"),
         ("csv", "2025-12-", None),
         ("csv with labels", "2025-12-", None),
         ("csv, quoted where needed", "2025-12-", None),

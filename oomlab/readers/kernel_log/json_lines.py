@@ -10,11 +10,11 @@ MESSAGE_KEYS = (
     "MESSAGE", "message", "msg", "log", "textPayload", "_msg", "line", "body", "text", "content",
     "@message", "short_message", "_raw", "stringValue",
 )  # fmt: skip
-_TIME_KEYS = (
+TIME_KEYS = (
     "__REALTIME_TIMESTAMP", "time", "timestamp", "@timestamp", "ts", "_time", "eventTime",
     "datetime", "timeUnixNano", "observedTimeUnixNano", "dt",
 )  # fmt: skip
-_HOST_KEYS = ("_HOSTNAME", "hostname", "host", "node", "instance_id")
+HOST_KEYS = ("_HOSTNAME", "hostname", "host", "node", "instance_id")
 _MAX_BYTES = 1 << 20
 _MAX_HOST = 255
 _DEPTH = 3
@@ -42,7 +42,7 @@ def read_json_line(line: str) -> Message | None:
         text = bytes(text).decode("utf-8", "surrogateescape")
     if not isinstance(text, str):
         return None
-    time, host = _find(body, _TIME_KEYS), _find(body, _HOST_KEYS)
+    time, host = _find(body, TIME_KEYS), _find(body, HOST_KEYS)
     return Message(
         text.rstrip("\n").split("\n"),
         None if time is None else str(time),

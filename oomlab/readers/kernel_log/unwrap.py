@@ -14,6 +14,7 @@ from .cleaning import cleaned
 from .csv_lines import read_csv_line
 from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
 from .lines import classify
+from .logfmt_lines import read_logfmt_line
 from .netconsole import Pieces
 from .prefixes import DATED, HOST_KERNEL, HOST_TAG, LEAD, MARKS, PREFIXES, STAMP
 from .quoted_printable import SoftBreaks
@@ -103,7 +104,7 @@ class Unwrapper:
         quoted = read_quoted(line)
         if quoted is not None:
             return self._from_quoted(*quoted)
-        row = read_csv_line(line)
+        row = read_csv_line(line) or read_logfmt_line(line)
         if row is not None:
             return self._from_json(row, Wrapped(""))
         first = self._one(line)
