@@ -349,6 +349,33 @@ FORMS = {
     "changing callers": from_lines(
         lambda s, m, t: f"{uptime(s)}{'[    T7]' if int(s * 1e6) % 3 else ''} {t}"
     ),
+    "journal short-full with-unit": from_lines(
+        lambda s, m, t: f"Tue {m:%Y-%m-%d %H:%M:%S} UTC db1 kernel[n/a]: {t}"
+    ),
+    "date with slashes": from_lines(lambda s, m, t: f"{m:%Y/%m/%d %H:%M:%S} {t}"),
+    "month first": from_lines(lambda s, m, t: f"{m:%m/%d/%Y %I:%M:%S %p} {t}"),
+    "day first": from_lines(lambda s, m, t: f"{m:%d.%m.%Y, %H:%M:%S}\t{t}"),
+    "clock alone": from_lines(lambda s, m, t: f"{m:%H:%M:%S} {t}"),
+    "severity first": from_lines(lambda s, m, t: f"WARNING  {m.isoformat()} {t}"),
+    "tabs": from_lines(lambda s, m, t: f"{m.isoformat()}\tdb1\tkernel\t{t}"),
+    "cat -n": from_lines(lambda s, m, t: f"{int(s * 1000) % 9999:6}\t{t}"),
+    "table of a web page": from_lines(
+        lambda s, m, t: f"| {m:%Y-%m-%d %H:%M:%S.000} | {f'{uptime(s)} {t}':200} |"
+    ),
+    "backticks": from_lines(lambda s, m, t: f"> `{t}`"),
+    "xml": from_lines(lambda s, m, t: f"  <message>{html.escape(f'{uptime(s)} {t}')}</message>"),
+    "cdata": from_lines(lambda s, m, t: f"<msg><![CDATA[{t}]]></msg>"),
+    "rows of html": from_lines(
+        lambda s, m, t: f"<tr><td>{m.isoformat()}</td><td>{uptime(s)} {html.escape(t)}</td></tr>"
+    ),
+    "single quotes": from_lines(lambda s, m, t: f"    {f'{uptime(s)} {t}'!r},"),
+    "yaml": from_lines(lambda s, m, t: "  - '" + f"{uptime(s)} {t}".replace("'", "''") + "'"),
+    "yaml, double quotes": from_lines(lambda s, m, t: f"- {json.dumps(f'{uptime(s)} {t}')}"),
+    "fluent bit": from_lines(
+        lambda s, m, t: (
+            f'[0] kmsg: [[{m.timestamp():.9f}, {{}}], {{"sec"=>1, "msg"=>{json.dumps(t)}}}]'
+        )
+    ),
     "wrapped by a mail program": mail_wrapped,
     "wrapped at 66": lambda log: mail_wrapped(log, 66),
 }
@@ -393,6 +420,11 @@ def test_any_wrapping_tells_the_same(plain, form):
         ("json after a tag", "2025-12-", None),
         ("logfmt", "2025-12-", None),
         ("logfmt, message first", "2025-12-", "db1"),
+        ("fluent bit", "2025-12-", None),
+        ("date with slashes", "2025-12-", None),
+        ("month first", "12/", None),
+        ("severity first", "2025-12-", None),
+        ("tabs", "2025-12-", "db1"),
         ("csv", "2025-12-", None),
         ("csv with labels", "2025-12-", None),
         ("csv, quoted where needed", "2025-12-", None),

@@ -9,8 +9,11 @@ _COLOUR = re.compile(
 )
 _ENTITY = re.compile(r"&(?:gt|lt|amp|quot|#39|#x27|nbsp);")
 _BBCODE = re.compile(r"\[/?(?:B|I|U|COLOR|SIZE|FONT|CODE|QUOTE|HIGHLIGHT)(?:=[^\]]{0,40})?\]", re.I)
-_HTML = re.compile(r"<br ?/?>|</?(?:p|pre|code|span|tt)>", re.I)
-"""What the software of forums leaves in a text that was copied."""
+_HTML = re.compile(
+    r"<br ?/?>|</?(?:p|pre|code|span|tt|div|li|tr|td|line|log|msg|message)>|<!\[CDATA\[|\]\]>", re.I
+)
+"""What the software of forums leaves in a text that was copied, or a page or a document of XML."""
+_TICKED = re.compile(r"([> \t]*)`([^`].*[^`])`")
 
 
 def cleaned(raw: str) -> str:
@@ -26,6 +29,11 @@ def cleaned(raw: str) -> str:
         line = html.unescape(line)
     if "[/" in line or "[COLOR" in line:
         line = _BBCODE.sub("", line)
-    if line.endswith(">"):
+    last = line[-1:]
+    if last == ">":
         line = _HTML.sub("", line)
+    elif last == "`":
+        line = _TICKED.sub(r"\1\2", line, count=1)
+    elif last == "|" and line.lstrip().startswith("|"):
+        line = line.rstrip("| \t")  # a row of a table
     return line

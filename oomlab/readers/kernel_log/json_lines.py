@@ -50,18 +50,37 @@ def read_json_line(line: str) -> Message | None:
     )
 
 
-_QUOTED = re.compile(r'[ \t]*(?:"([\w@]{1,64})" ?: ?)?(".*")[ \t,;+)]*')
+_QUOTED = re.compile(r"""[ \t]*(?:- )?(?:"([\w@]{1,64})" ?: ?)?(".*"|'.*')[ \t,;+)]*""")
+_ARROW = re.compile(rf'"(?:{"|".join(MESSAGE_KEYS)})" ?=> ?("(?:[^"\\]|\\.)*")')
+_ARROW_TIME = re.compile(r"\[(1\d{9}(?:\.\d{1,9})?),")
 
 
 def read_quoted(line: str) -> tuple[str, str] | None:
-    """Return key (or nothing) and text of a line of pretty JSON, or of a program's source."""
-    if '"' not in line[:80] or (match := _QUOTED.fullmatch(line)) is None:
+    """Return key (or nothing) and text of a line of JSON, YAML or a program's source."""
+    head = line[:80]
+    if ('"' not in head and "'" not in head) or (match := _QUOTED.fullmatch(line)) is None:
         return None
+    quoted: str = match[2]
+    if quoted[0] == "'":
+        return match[1] or "", quoted[1:-1].replace("''", "'").replace("\\'", "'")
     try:
-        text = json.loads(match[2])
+        text = json.loads(quoted)
     except ValueError:
         return None
     return match[1] or "", text
+
+
+def read_arrow_line(line: str) -> Message | None:
+    """Return the message in a hash as Ruby writes it, and Fluent Bit on its standard output."""
+    found = _ARROW.search(line) if '"=>' in line else None
+    if found is None:
+        return None
+    try:
+        text = str(json.loads(found[1]))
+    except ValueError:
+        return None
+    time = _ARROW_TIME.search(line)
+    return Message(text.rstrip("\n").split("\n"), None if time is None else time[1], None)
 
 
 def _find(body: Any, keys: tuple[str, ...], depth: int = _DEPTH) -> Any:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from .times import CLOCK, MONTH
 
-_ISO = rf"\d{{4}}-\d\d-\d\d[T ]{CLOCK}(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
-_TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:"
+_ISO = rf"\d{{4}}(?:-\d\d-|/\d\d/)\d\d[T ]{CLOCK}(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+_TAG = r"(?:kernel|klogd|vmunix|kern)(?:\[(?:\d+|n/a)\])?:"
 
 PREFIXES: tuple[tuple[str, str], ...] = (
     # What a line begins with before its logger's own words: mail, containers, editors, servers.
@@ -28,6 +28,11 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("before_json", r"(?:data: |- |[\w.-]{1,64}\t)(?=\{)"),
     ("labels", r"\{(?:\w{1,64}=\"[^\"]{0,256}\",? ?){1,32}\}[ \t]+"),
     ("logwatch", r"\d{1,6} Time\(s\): "),
+    ("line_number", r"\d{1,9}\t"),
+    (
+        "severity",
+        r"(?:DEFAULT|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|ALERT|EMERGENCY)[ \t]+(?=\d{4}[-/]\d\d)",
+    ),
     ("bom", "\ufeff"),
     ("export", r"MESSAGE="),
     ("export_length", r"[\s\S]{1,3}\x00{5,7}"),
@@ -51,6 +56,9 @@ PREFIXES: tuple[tuple[str, str], ...] = (
         "short",
         rf"(?:[A-Z][a-z]{{2}} )?(?P<short>(?:\d{{4}} )?(?:{MONTH}|\d\d?[月월]|[^\W\d_]{{3,9}}\.?) +\d\d? (?:\d{{4}} )?{CLOCK}(?: \d{{4}})?(?: [A-Z]{{3,4}})?):?[ \t]+",
     ),
+    # Month or day first: nobody knows, so it is told as it stands.
+    ("numeric", rf"(?P<numeric>\d\d?[./]\d\d?[./]\d{{4}},? \d?{CLOCK[2:]}(?: [AP]M)?)[,;]?[ \t]+"),
+    ("clock", rf"{CLOCK}[ \t]+"),
     ("unix", r"(?P<unix>1\d{9}\.\d{3,9}) "),
     ("epoch", r"(?P<epoch>1\d{12})[,\t ] ?"),
     ("human", rf"\[(?P<human>[^\[\]]{{2,28}}? {CLOCK}(?: (?:[A-Z]{{2,5}} )?\d{{4}})?)\] ?"),
@@ -74,9 +82,9 @@ LEAD = rf"(?!{STAMP})[^{{}}\"]{{1,160}}?(?={STAMP})"
 """Whatever else was put in front of it: a list's sign, a pod's name."""
 
 HOST_TAG = (
-    r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: )) (?:(?=\[ *\d+\.\d{6}\])"
-    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[\d+\])?:|kernel:? - - - ?)"
-    r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?: |$))"
+    r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: ))[ \t](?:(?=\[ *\d+\.\d{6}\])"
+    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[(?:\d+|n/a)\])?:|kernel:? - - - ?|kernel(?=\t))"
+    r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?:[ \t]|$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""
 HOST_KERNEL = HOST_TAG.replace("(?P<program>", "(?!)(?P<program>")
@@ -86,7 +94,8 @@ MARKS = frozenset(
     {
         "dropped", "talos", "vmware", "dots", "kmsg", "rfc5424", "level", "facility", "iso", "short",
         "unix", "epoch", "human", "lead",
-        "delta", "reltime", "uptime", "caller", "tag", "export", "export_length", "logwatch",
+        "delta", "reltime", "uptime", "numeric", "clock", "severity", "line_number", "caller", "tag",
+        "export", "export_length", "logwatch",
     }
 )  # fmt: skip
 """Pieces that show that a new kernel line begins here."""

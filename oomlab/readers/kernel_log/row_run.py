@@ -9,11 +9,13 @@ from __future__ import annotations
 from ...report import OomReport
 from .handling import Match
 from .joining import is_whole_row
+from .learned import Learned
 from .table_lines import add_row, match_row
-from .unwrap import Learned
 
-_NOT_PLAIN = ("&", "\x1b", "\xa0", "\0", "\x1e", "#", "\\", ",ncfrag=", "<br", "</")
+_NOT_PLAIN = ("&", "\x1b", "\xa0", "\0", "\x1e", "#", "\\", ",ncfrag=", "<br", "</", "'", '"')
 """What may have to be cleaned, split or put together: such a line goes the long way."""
+_CLOSING = ("|", "`", ">")
+"""What may close something that was opened before the line."""
 
 
 class RowRun:
@@ -33,11 +35,12 @@ class RowRun:
         for sign in _NOT_PLAIN:
             if sign in raw:
                 return False
-        wrapping = self._pattern.match(raw)
-        if wrapping is None:
+        text = raw.rstrip()
+        wrapping = self._pattern.match(text)
+        if wrapping is None or text.endswith(_CLOSING):
             return False
         speaker = [wrapping[name] for name in self._names]
-        row = match_row(self._columns, raw.rstrip(), wrapping.end())
+        row = match_row(self._columns, text, wrapping.end())
         if row is None or not is_whole_row(row) or speaker != (self._speaker or speaker):
             return False
         if self._newest is not None:

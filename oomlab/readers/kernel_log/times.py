@@ -36,7 +36,8 @@ def normal_time(text: str) -> str:
     if match is not None and (year := match[1] or match[4] or match[6]):
         return f"{year}-{_MONTHS[match[2]]:02}-{int(match[3]):02}T{match[5]}"
     if len(text) > 10 and text[:4].isdecimal() and text[10] in "T ":
-        return f"{text[:10]}T{text[11:]}".replace(",", ".").replace(" ", "").replace("UTC", "Z")
+        day = text[:10].replace("/", "-")
+        return f"{day}T{text[11:]}".replace(",", ".").replace(" ", "").replace("UTC", "Z")
     return text[:64]
 
 

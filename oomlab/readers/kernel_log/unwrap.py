@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from .cleaning import cleaned
 from .csv_lines import read_csv_line
-from .json_lines import MESSAGE_KEYS, Message, read_json_line, read_quoted
+from .json_lines import MESSAGE_KEYS, Message, read_arrow_line, read_json_line, read_quoted
+from .learned import CALLERS, HOSTS, TIMES, Learned, learned
 from .lines import classify
 from .logfmt_lines import read_logfmt_line
 from .netconsole import Pieces
-from .prefixes import DATED, HOST_KERNEL, HOST_TAG, LEAD, MARKS, PREFIXES, STAMP
+from .prefixes import DATED, HOST_TAG, LEAD, MARKS, PREFIXES, STAMP
 from .quoted_printable import SoftBreaks
 from .times import normal_time
 from .wrapped import Wrapped
@@ -45,22 +45,6 @@ _PUNCTUATION = " \t{}[],>"
 """What stands alone on the lines of pretty JSON, and on empty ones of quoted mail."""
 _MAX_PIECES = 10
 _MAX_HOST = 255
-_TIMES = ("iso", "time5424", "human", "short", "unix", "epoch")
-_HOSTS = ("host", "host5424", "node")
-_CALLERS = ("caller", "kcaller")
-
-
-class Learned(NamedTuple):
-    """A sequence of pieces as one pattern, and which of its groups tell what."""
-
-    pattern: re.Pattern[str]
-    times: tuple[str, ...]
-    hosts: tuple[str, ...]
-    callers: tuple[str, ...]
-    has_uptime: bool
-    has_usec: bool
-    lacks_host: bool
-    """It has none where one may stand."""
 
 
 class Unwrapper:
@@ -101,12 +85,8 @@ class Unwrapper:
         return self._lines(line)
 
     def _lines(self, line: str) -> Sequence[Wrapped]:
-        quoted = read_quoted(line)
-        if quoted is not None:
-            return self._from_quoted(*quoted)
-        row = read_csv_line(line) or read_logfmt_line(line)
-        if row is not None:
-            return self._from_json(row, Wrapped(""))
+        if ('"' in line or "'" in line) and (found := self._from_notation(line)) is not None:
+            return found
         first = self._one(line)
         if first is None:
             return ()
@@ -118,6 +98,14 @@ class Unwrapper:
             if message is not None:
                 return self._from_json(message, first)
         return _split(first)
+
+    def _from_notation(self, line: str) -> Sequence[Wrapped] | None:
+        """Return the kernel lines in one that is all quoted text or fields, else None."""
+        quoted = read_quoted(line)
+        if quoted is not None:
+            return self._from_quoted(*quoted)
+        message = read_csv_line(line) or read_logfmt_line(line) or read_arrow_line(line)
+        return None if message is None else self._from_json(message, Wrapped(""))
 
     def _one(self, line: str) -> Wrapped | None:
         learned = self._learned
@@ -167,10 +155,10 @@ class Unwrapper:
             self._learn(tuple(names))
         return self._wrapped(
             line[position:],
-            next((told[name] for name in _TIMES if name in told), None),
+            next((told[name] for name in TIMES if name in told), None),
             _seconds(told),
-            next((told[name] for name in _HOSTS if name in told), None),
-            next((told[name] for name in _CALLERS if name in told), None),
+            next((told[name] for name in HOSTS if name in told), None),
+            next((told[name] for name in CALLERS if name in told), None),
             bool(MARKS & set(names)),
             position,
         )
@@ -178,21 +166,8 @@ class Unwrapper:
     def _learn(self, names: tuple[str, ...]) -> None:
         if names == self._sequence or len(set(names)) < len(names):
             return
-        patterns = dict(PREFIXES) | {"host": HOST_KERNEL, "lead": LEAD}
         self._sequence = names
-        # Atomic: a piece gives nothing back, here as there.
-        pieces = "".join(rf"[ \t]*(?>{patterns[name]})" for name in names)
-        pattern = re.compile(pieces)
-        groups = set(pattern.groupindex)
-        self._learned = Learned(
-            pattern,
-            tuple(name for name in reversed(_TIMES) if name in groups),
-            tuple(name for name in _HOSTS if name in groups),
-            tuple(name for name in _CALLERS if name in groups),
-            "uptime" in groups,
-            "usec" in groups,
-            bool(DATED & set(names)) and "host" not in names,
-        )
+        self._learned = learned(names)
 
     def _wrapped(
         self,
