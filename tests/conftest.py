@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,10 @@ PAGE = 4096
 # A busy machine is slow: that is no fault of what is tested.
 settings.register_profile("oomlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("oomlab")
+
+# A shell has what it starts in the background ignore interrupts, and their children do so too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_machine(**changes: Any) -> Machine:
