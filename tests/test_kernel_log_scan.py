@@ -9,10 +9,12 @@ import pytest
 from kernel_logs import KERNELS, REPORTS, one_event, recorded
 
 from oomlab.readers.kernel_log import survey as surveys
+from oomlab.readers.kernel_log import turns
 from oomlab.readers.kernel_log.assemble import Assembler
 from oomlab.readers.kernel_log.marks import JSON_MARKS, MARKS, TRIGGER, Haystack
-from oomlab.readers.kernel_log.scan import EXPORT_BYTES, LOOK_BACK_BYTES, scan, scan_surveyed
+from oomlab.readers.kernel_log.scan import EXPORT_BYTES, LOOK_BACK_BYTES, scan
 from oomlab.readers.kernel_log.survey import Survey
+from oomlab.readers.kernel_log.turns import scan_surveyed
 
 NOISE = [
     b"Jun 20 12:47:02 db1 sshd[1234]: Accepted publickey for user from 10.0.0.1 port 4242 ssh2",
@@ -24,6 +26,10 @@ NOISE = [
     b"x" * 300,
     b"\0" * 50,
 ]
+
+
+FAR = (NOISE[0] + b"\n") * 9000
+"""More than a look back from one event may reach."""
 
 
 def slow(log: bytes, source: str = "test"):
@@ -193,6 +199,92 @@ def test_a_survey_that_is_given_up_leaves_no_process(tmp_path):
             os.kill(pid, 0)
 
 
+def far_apart(rng, count):
+    """Events of which some are so far apart that a helper may read them."""
+    parts = []
+    for _ in range(count):
+        event = one_event("6.12", rng.choice(["sysrq-3", "memcg-other", "global-1"]))
+        lines = event.splitlines(keepends=True)
+        first = rng.choice([0, 0, 0, 1, rng.randrange(len(lines))])
+        line = rng.choice([NOISE[0], NOISE[3], NOISE[6], b"y" * rng.randrange(2000, 9000)]) + b"\n"
+        size = rng.choice([0, 300_000, 900_000, 1_500_000])
+        parts += [*lines[first:], line * (size // len(line))]
+    return b"".join(parts)
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Return a list that is filled with the groups that a helper is given."""
+    found = []
+    give = turns._Helper.give
+
+    def noted(self, group):
+        found.append(group)
+        give(self, group)
+
+    monkeypatch.setattr(turns._Helper, "give", noted)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_helper_finds_what_one_process_finds(seed, tmp_path, given):
+    rng = random.Random(seed)
+    log = b"".join([far_apart(rng, 8), *([one_event("6.12", "sysrq-3"), FAR] * 4)])
+    size = rng.choice([1 << 12, 50_000, 1 << 17])
+    assert surveyed(log, tmp_path / "log", 2, size) == slow(log)
+    assert len(given) >= 2
+
+
+def test_an_event_that_reaches_far_is_read_with_what_follows(tmp_path, given):
+    """Its long lines may still be its own when the next group begins."""
+    head = b"".join(one_event("6.12", "sysrq-3").splitlines(keepends=True)[:9])
+    reaching = head + (b"y" * 4000 + b"\n") * 300
+    events = [one_event("6.12", "memcg-other"), FAR, reaching, one_event("6.12", "sysrq-3"), FAR]
+    for first in range(2):
+        log = b"".join(events[first:] * 4)
+        assert surveyed(log, tmp_path / "log", 2, 1 << 14) == slow(log)
+    assert given
+
+
+def test_what_a_helper_can_not_tell_is_read_here(tmp_path, given, monkeypatch):
+    parent, read_group, left = os.getpid(), turns.read_group, [1]
+
+    def fail(*arguments):
+        if os.getpid() != parent and not left.pop(0):
+            raise OSError("the disk is gone")
+        left.append(0)
+        return read_group(*arguments)
+
+    monkeypatch.setattr(turns, "read_group", fail)
+    log = (one_event("6.12", "memcg-other") + FAR) * 9
+    assert surveyed(log, tmp_path / "log", 2, 1 << 16) == slow(log)
+    assert len(given) >= 4
+
+
+def test_a_helper_that_is_given_up_leaves_no_process(tmp_path, monkeypatch):
+    helpers = []
+    begin = turns._Helper.__init__
+
+    def noted(self, *arguments):
+        begin(self, *arguments)
+        helpers.append(self._pid)
+
+    monkeypatch.setattr(turns._Helper, "__init__", noted)
+    path = tmp_path / "log"
+    path.write_bytes((one_event("6.12", "memcg-other") + FAR) * 9)
+    with path.open("rb") as stream:
+        survey = Survey(stream.fileno(), path.stat().st_size, 2, 1 << 16, 1)
+        pids = [pid for pid, _ in survey._workers]
+        found = scan_surveyed(survey, "test", lambda _: None)
+        next(found)
+        found.close()
+        survey.close()
+    assert helpers
+    for pid in (*pids, *helpers):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 def test_a_small_or_packed_file_needs_no_survey(tmp_path, monkeypatch):
     path = tmp_path / "log"
     path.write_bytes(b"x")
@@ -214,3 +306,13 @@ def test_a_survey_that_counts_no_lines_finds_the_same_events(tmp_path) -> None:
     for report in counted:
         report.line = None
     assert quick == counted
+
+
+@pytest.mark.parametrize(("at_once", "long"), [(1, 1 << 25), (2, 1 << 25), (1024, 1 << 21)])
+def test_groups_that_are_cut_short_tell_the_same(at_once, long, tmp_path, monkeypatch):
+    """Where there are too many blocks in one, or a long way without any."""
+    monkeypatch.setattr(turns, "_MOST_AT_ONCE", at_once)
+    monkeypatch.setattr(turns, "_LONG_BYTES", long)
+    log = (recorded("6.12") + FAR * 4 + one_event("6.12", "memcg-other") * 2) * 2
+    for size in (1 << 14, 1 << 17):
+        assert surveyed(log, tmp_path / "log", 2, size) == slow(log)

@@ -6,13 +6,11 @@ the first mark on until the event has ended.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 from ...report import OomReport
 from .assemble import Assembler
 from .marks import TRIGGER, WEAK_MARKS, Haystack
-from .survey import Survey
 
 CHUNK_BYTES = 1 << 18
 """As much of a stream as is searched at once: it must stay in the CPU's own cache."""
@@ -44,44 +42,6 @@ def scan(
     yield from scanner.finished()
 
 
-def scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> Iterator[OomReport]:
-    """Yield the events of a file, reading only what its survey says may matter.
-
-    What was written to the file since the survey began is read too. ``tell`` takes how many
-    bytes are done. Where the survey does not count lines, no event's line is known.
-    """
-    for report in _scan_surveyed(survey, source, tell):
-        if not survey.counts_lines:
-            report.line = None
-        yield report
-
-
-def _scan_surveyed(survey: Survey, source: str, tell: Callable[[int], None]) -> Iterator[OomReport]:
-    descriptor = survey.descriptor
-
-    def read_at(place: int, count: int) -> bytes:
-        return os.pread(descriptor, count, place)
-
-    scanner = Scanner(source, survey.block_bytes, read_at)
-    place, lines = 0, 0
-    for block in survey.blocks():
-        end = min(place + survey.block_bytes, survey.size)
-        if block.marked or scanner.wants_more:
-            scanner.go_to(place, lines)
-            scanner.take(os.preadv(descriptor, [scanner.room()[: end - place]], place))
-            yield from scanner.finished()
-        place = end
-        lines += block.newlines
-        tell(place)
-    if os.fstat(descriptor).st_size > place:
-        scanner.go_to(place, lines)
-        while count := os.preadv(descriptor, [scanner.room()], scanner.place):
-            scanner.take(count)
-            yield from scanner.finished()
-    scanner.close()
-    yield from scanner.finished()
-
-
 class Scanner:
     """Takes a log's bytes piece by piece, finds marks and feeds lines to an assembler.
 
@@ -104,7 +64,7 @@ class Scanner:
         """Lines just before it that no assembler has seen, where they can't be read again."""
         self._base = 0
         """Where in the log the buffer's first byte comes from."""
-        self._used = 0
+        self.used = 0
         """Where in the log the last line ends that was fed to the assembler."""
 
     @property
@@ -154,17 +114,17 @@ class Scanner:
         """Return what stands in a line before a place inside it."""
         assert self._read_at is not None
         for reach in (_USUAL_LINE_BYTES, MAX_LINE_BYTES - 1):
-            start = max(self._used, place - reach)
+            start = max(self.used, place - reach)
             before = self._read_at(start, place - start)
             begun = before.rfind(b"\n") + 1
-            if begun or start == self._used:
+            if begun or start == self.used:
                 break
         return before[begun:]
 
     def close(self) -> None:
         """End the log: a last line without newline is a line too."""
         self._take_lines(self._kept)
-        if not self._used and self._read_at is None and WEAK_MARKS.search(self._before):
+        if not self.used and self._read_at is None and WEAK_MARKS.search(self._before):
             for number, line in enumerate(self._before.split(b"\n"), self._number_of_before()):
                 self._assembler.feed(line.decode("utf-8", "surrogateescape"), number)
         self._assembler.close()
@@ -189,7 +149,7 @@ class Scanner:
             position = seen = self._feed(position, end)
         self._number += buffer.count(b"\n", position, end)
         if seen:
-            self._used = self._base + seen
+            self.used = self._base + seen
         if self._read_at is None:
             unseen = buffer[max(seen, end - LOOK_BACK_BYTES - 1) : end]
             self._before = (self._before + unseen)[-LOOK_BACK_BYTES - 1 :]
@@ -222,7 +182,7 @@ class Scanner:
         if self._read_at is None:
             before = self._before + self._buffer[first:start]
         else:
-            place = self._base + first if seen else max(self._used, self._base + start - reach - 1)
+            place = self._base + first if seen else max(self.used, self._base + start - reach - 1)
             before = self._read_at(place, self._base + start - place)
         if len(before) > reach:
             before = before[before.find(b"\n", len(before) - reach) + 1 :]

@@ -14,8 +14,9 @@ from ...errors import SourceError
 from ...report import OomReport
 from ..once import STDIN, open_source, peek
 from .packed import MAGIC_BYTES, unpacked
-from .scan import ReadInto, scan, scan_surveyed
+from .scan import ReadInto, scan
 from .survey import Survey, begin_survey
+from .turns import scan_surveyed
 from .utf16 import decoded
 
 _HEAD_BYTES = 4096

@@ -74,6 +74,17 @@ class Survey:
             for value in self._told(stripe):
                 yield Block(value >> 1, bool(value & 1))
 
+    @property
+    def workers(self) -> int:
+        """Return how many processes share the work."""
+        return self._turns
+
+    def leave(self) -> None:
+        """Close in a forked process what belongs to its parent."""
+        for _, pipe in self._workers:
+            os.close(pipe)
+        self._workers = []
+
     def close(self) -> None:
         """End the workers, whether they are done or not."""
         while self._workers:
