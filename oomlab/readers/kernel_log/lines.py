@@ -191,6 +191,8 @@ _PLAIN = re.compile(r"\?P<\w+>")
 _ANY = re.compile(
     "|".join(f"(?P<{kind}>(?:{_PLAIN.sub('?:', pattern)})$)" for kind, pattern in LINES)
 )
+_PLAIN_KINDS = frozenset(kind for kind, pattern in LINES if "(?P<" not in pattern)
+"""Kinds that tell nothing but themselves: their own pattern would say no more."""
 _NO_NUMBER = re.compile(r"\d{20}")
 """No counter of the kernel has so many digits: the line is damaged."""
 _MARKERS = re.compile(
@@ -204,6 +206,8 @@ def classify(text: str) -> Line | None:
     if found is None or _NO_NUMBER.search(text):
         return None
     kind = found.lastgroup or ""
+    if kind in _PLAIN_KINDS:
+        return Line(kind, found)
     match = _pattern(kind).fullmatch(text)
     return None if match is None else Line(kind, match)
 

@@ -110,12 +110,13 @@ class _Turns:
         """Yield the events of all groups, and of what was written to the file meanwhile."""
         following = groups(self._survey)
         try:
-            batch = self._next_batch(following)
+            # The helper begins when something was read here: with most patterns compiled.
+            batch = self._next_batch(following, helped=False)
             while batch:
                 scanner, found = self._new_scanner(), None
-                if len(batch) == _TURN and _is_small(batch[-1]) and self._helped:
+                if len(batch) == _TURN and _is_small(batch[-1]):
                     found = list(read_group(scanner, self._survey, batch[-1]))
-                after = self._next_batch(following)
+                after = self._next_batch(following, helped=True)
                 for group in batch:
                     if group.place in self._helped:
                         yield from self._from_helper(group)
@@ -130,8 +131,8 @@ class _Turns:
             if self._helper is not None:
                 self._helper.close()
 
-    def _next_batch(self, following: Iterator[Group | int]) -> list[Group]:
-        """Return the next groups; of a whole batch the helper was given all but the last."""
+    def _next_batch(self, following: Iterator[Group | int], *, helped: bool) -> list[Group]:
+        """Return the next groups; if helped, the helper was given all but the last of a batch."""
         batch: list[Group] = []
         for one in following:
             if isinstance(one, Group):
@@ -140,7 +141,7 @@ class _Turns:
                 self._advance(one)
             if len(batch) == _TURN or (batch and not isinstance(one, Group)):
                 break
-        if len(batch) < _TURN or self._survey.workers < 2:
+        if not helped or len(batch) < _TURN or self._survey.workers < 2:
             return batch
         for group in filter(_is_small, batch[:-1]):
             if self._helper is None:
