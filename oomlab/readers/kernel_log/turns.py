@@ -113,15 +113,14 @@ class _Turns:
             # The helper begins when something was read here: with most patterns compiled.
             batch = self._next_batch(following, helped=False)
             while batch:
-                scanner, found = self._new_scanner(), None
-                if len(batch) == _TURN and _is_small(batch[-1]):
-                    found = list(read_group(scanner, self._survey, batch[-1]))
+                ahead = self._read_ahead(batch)
                 after = self._next_batch(following, helped=True)
                 for group in batch:
                     if group.place in self._helped:
                         yield from self._from_helper(group)
-                    elif found is not None and group is batch[-1] and self._reaching is None:
-                        yield from found
+                    elif ahead is not None and group is batch[-1] and self._reaching is None:
+                        scanner, reports = ahead
+                        yield from reports
                         self._leave(scanner, group)
                     else:
                         yield from self._read_here(group)
@@ -141,14 +140,23 @@ class _Turns:
                 self._advance(one)
             if len(batch) == _TURN or (batch and not isinstance(one, Group)):
                 break
-        if not helped or len(batch) < _TURN or self._survey.workers < 2:
-            return batch
-        for group in filter(_is_small, batch[:-1]):
+        for group in filter(_is_small, batch[:-1] if helped and self._is_shared(batch) else ()):
             if self._helper is None:
                 self._helper = _Helper(self._survey, self._source)
             self._helper.give(group)
             self._helped.add(group.place)
         return batch
+
+    def _is_shared(self, batch: list[Group]) -> bool:
+        """Tell whether a batch is read in turns: a whole one, where there are CPUs to share."""
+        return len(batch) == _TURN and self._survey.workers > 1
+
+    def _read_ahead(self, batch: list[Group]) -> tuple[Scanner, list[OomReport]] | None:
+        """Read a batch's last group while the helper reads the others; None where nobody does."""
+        if not self._is_shared(batch) or not _is_small(batch[-1]):
+            return None
+        scanner = new_scanner(self._survey, self._source)
+        return scanner, list(read_group(scanner, self._survey, batch[-1]))
 
     def _from_helper(self, group: Group) -> Iterator[OomReport]:
         assert self._helper is not None
@@ -161,7 +169,7 @@ class _Turns:
             yield from told.reports
 
     def _read_here(self, group: Group) -> Iterator[OomReport]:
-        scanner = self._reaching or self._new_scanner()
+        scanner = self._reaching or new_scanner(self._survey, self._source)
         yield from read_group(scanner, self._survey, group, self._advance)
         if not group.blocks:
             yield from _read_grown(scanner, self._survey, group)
@@ -174,9 +182,6 @@ class _Turns:
         if place > self._done:
             self._done = place
             self._tell(place)
-
-    def _new_scanner(self) -> Scanner:
-        return new_scanner(self._survey, self._source)
 
 
 def new_scanner(survey: Survey, source: str) -> Scanner:
@@ -195,24 +200,25 @@ def read_group(
     """Yield the events that end before the next group."""
     place, lines = group.place, group.lines
 
-    def take_block() -> int:
-        end = min(place + survey.block_bytes, group.end)
+    def take(end: int) -> None:
         room = scanner.room()[: end - place]
         scanner.take(os.preadv(survey.descriptor, [room], place))
-        return end
 
     for block in group.blocks:
+        end = min(place + survey.block_bytes, group.end)
         if block.marked or scanner.wants_more:
             scanner.go_to(place, lines)
-            take_block()
+            take(end)
             yield from scanner.finished()
-        place = min(place + survey.block_bytes, group.end)
+        place = end
         lines += block.newlines
         if tell is not None:
             tell(place)
     while place < group.end and scanner.wants_more:
-        place = take_block()
+        end = min(place + survey.block_bytes, group.end)
+        take(end)
         yield from scanner.finished()
+        place = end
 
 
 def _read_grown(scanner: Scanner, survey: Survey, last: Group) -> Iterator[OomReport]:
