@@ -16,7 +16,7 @@ TIME_KEYS = (
 )  # fmt: skip
 HOST_KEYS = ("_HOSTNAME", "hostname", "host", "node", "instance_id")
 _MAX_BYTES = 1 << 20
-_MAX_HOST = 255
+MAX_HOST = 255
 _DEPTH = 3
 
 
@@ -26,6 +26,11 @@ class Message(NamedTuple):
     lines: list[str]
     time: str | None
     host: str | None
+
+
+def message_of(text: str, time: str | None = None, host: str | None = None) -> Message:
+    """Return the message of a text of one or more lines; a host's name is no longer than one."""
+    return Message(text.rstrip("\n").split("\n"), time, None if host is None else host[:MAX_HOST])
 
 
 def read_json_line(line: str) -> Message | None:
@@ -43,10 +48,8 @@ def read_json_line(line: str) -> Message | None:
     if not isinstance(text, str):
         return None
     time, host = _find(body, TIME_KEYS), _find(body, HOST_KEYS)
-    return Message(
-        text.rstrip("\n").split("\n"),
-        None if time is None else str(time),
-        host[:_MAX_HOST] if isinstance(host, str) else None,
+    return message_of(
+        text, None if time is None else str(time), host if isinstance(host, str) else None
     )
 
 
@@ -80,7 +83,7 @@ def read_arrow_line(line: str) -> Message | None:
     except ValueError:
         return None
     time = _ARROW_TIME.search(line)
-    return Message(text.rstrip("\n").split("\n"), None if time is None else time[1], None)
+    return message_of(text, None if time is None else time[1])
 
 
 def _find(body: Any, keys: tuple[str, ...], depth: int = _DEPTH) -> Any:

@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import suppress
 
-from .json_lines import HOST_KEYS, MESSAGE_KEYS, TIME_KEYS, Message
+from .json_lines import HOST_KEYS, MESSAGE_KEYS, TIME_KEYS, Message, message_of
 
 _FIELD = re.compile(r'[ \t]*([\w@.-]{1,64})=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=[ \t]|$)')
 _MOST_FIELDS = 64
@@ -25,12 +25,11 @@ def read_logfmt_line(line: str) -> Message | None:
         name, quoted, plain = match.groups()
         fields[name] = plain if quoted is None else _meant(quoted)
         at = match.end()
-    text = next((fields[key] for key in MESSAGE_KEYS if key in fields), None)
-    if text is None:
-        return None
-    time = next((fields[key] for key in TIME_KEYS if key in fields), None)
-    host = next((fields[key] for key in HOST_KEYS if key in fields), None)
-    return Message(text.rstrip("\n").split("\n"), time, host)
+    text, time, host = (
+        next((fields[key] for key in keys if key in fields), None)
+        for keys in (MESSAGE_KEYS, TIME_KEYS, HOST_KEYS)
+    )
+    return None if text is None else message_of(text, time, host)
 
 
 def _meant(quoted: str) -> str:

@@ -83,7 +83,7 @@ LEAD = rf"(?!{STAMP})[^{{}}\"]{{1,160}}?(?={STAMP})"
 
 HOST_TAG = (
     r"(?P<host>[\w.:-]{1,255}|\S{1,255}(?= kernel: ))[ \t](?:(?=\[ *\d+\.\d{6}\])"
-    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?(?:kernel|klogd|vmunix|kern)(?:\[(?:\d+|n/a)\])?:|kernel:? - - - ?|kernel(?=\t))"
+    r"|(?:(?P<kernel>(?:(?:kern|user|daemon)\.\w+ )?" + _TAG + r"|kernel:? - - - ?|kernel(?=\t))"
     r"|(?!oom[-_])(?P<program>[\w./@()-]{1,64})(?:\[\d+\])?:)(?:[ \t]|$))"
 )
 """Host and tag, after a time only: else two words of any sentence would be taken for them."""

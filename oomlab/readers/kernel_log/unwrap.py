@@ -11,7 +11,15 @@ from collections.abc import Sequence
 
 from .cleaning import cleaned
 from .csv_lines import read_csv_line
-from .json_lines import MESSAGE_KEYS, Message, read_arrow_line, read_json_line, read_quoted
+from .json_lines import (
+    MAX_HOST,
+    MESSAGE_KEYS,
+    Message,
+    message_of,
+    read_arrow_line,
+    read_json_line,
+    read_quoted,
+)
 from .learned import CALLERS, HOSTS, TIMES, Learned, learned
 from .lines import classify
 from .logfmt_lines import read_logfmt_line
@@ -44,7 +52,6 @@ _NOT_LEARNED = frozenset({"quote", "compose", "dots", "bold"})
 _PUNCTUATION = " \t{}[],>"
 """What stands alone on the lines of pretty JSON, and on empty ones of quoted mail."""
 _MAX_PIECES = 10
-_MAX_HOST = 255
 
 
 class Unwrapper:
@@ -204,13 +211,13 @@ class Unwrapper:
         if name == "__REALTIME_TIMESTAMP":
             self._export["time"] = value
         elif name == "_HOSTNAME":
-            self._export["host"] = value[:_MAX_HOST]
+            self._export["host"] = value[:MAX_HOST]
 
     def _from_quoted(self, key: str, text: str) -> Sequence[Wrapped]:
         if key and key not in MESSAGE_KEYS:
             self._export_field(f"{key}={text}")
             return ()
-        return self._from_json(Message(text.rstrip("\n").split("\n"), None, None), Wrapped(""))
+        return self._from_json(message_of(text), Wrapped(""))
 
     def _from_json(self, message: Message, outer: Wrapped) -> Sequence[Wrapped]:
         stamp = outer.time if message.time is None else normal_time(message.time)
