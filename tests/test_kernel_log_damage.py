@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernel_logs import one_event, read, understood
 from mutated_logs import worst_of
 
-from oomlab.readers.kernel_log import events
+from oomlab.readers.kernel_log import events, joining
 from oomlab.readers.kernel_log.source import Reading, read_events
 
 LOG = one_event("6.12", "sysrq-3") + one_event("6.12", "memcg-other") + one_event("4.9", "sysrq-5")
@@ -64,6 +64,20 @@ def test_a_line_of_a_megabyte_costs_no_more_than_its_length(filler):
     found = read(b"".join(lines))
     assert time.process_time() - begun < 1  # usually 0.05 s
     assert [v.pid for r in found for v in r.victims] == [v.pid for r in WHOLE for v in r.victims]
+
+
+def test_what_is_longer_than_any_line_of_the_kernels_is_not_joined(monkeypatch):
+    tried, read_whole = [], joining.read_whole
+
+    def noted(text, report):
+        tried.append(len(text))
+        return read_whole(text, report)
+
+    monkeypatch.setattr(joining, "read_whole", noted)
+    lines = LOG.splitlines(keepends=True)
+    lines[40:40] = [b"[<" * 3000 + b"\n", b"[<" * 4000 + b"\n", b"[<" * (1 << 19) + b"\n"]
+    read(b"".join(lines))
+    assert 8000 < max(tried) <= 1 << 14
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])

@@ -238,7 +238,7 @@ def test_a_helper_finds_what_one_process_finds(seed, tmp_path, given):
 def test_an_event_that_reaches_far_is_read_with_what_follows(tmp_path, given):
     """Its long lines may still be its own when the next group begins."""
     head = b"".join(one_event("6.12", "sysrq-3").splitlines(keepends=True)[:9])
-    reaching = head + (b"y" * 4000 + b"\n") * 300
+    reaching = head + (b"y" * 8000 + b"\n") * 100
     events = [one_event("6.12", "memcg-other"), FAR, reaching, one_event("6.12", "sysrq-3"), FAR]
     for first in range(2):
         log = b"".join(events[first:] * 4)

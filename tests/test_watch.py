@@ -216,6 +216,16 @@ def test_a_heap_that_was_not_there_is_soon_asked_for_again(
     assert found[who].in_use_bytes >= 5000
 
 
+def test_a_heap_that_moved_is_asked_again_as_soon_as_before() -> None:
+    """One that refuses is left alone ever longer."""
+    reader, who = HeapReader(Path("/proc")), (1, 0)
+    pauses = [
+        reader._pause(who, 0, moved=bool(moved), told=False) for moved in (0, 0, 0, 1, 1, 1, 0)
+    ]
+    assert pauses == [1, 2, 4, 1, 1, 1, 1]
+    assert reader._pause(who, 0, moved=False, told=True) == 0
+
+
 def test_a_setting_changed_unseen_is_seen_in_its_turn() -> None:
     with program('import time; print("ready", flush=True); time.sleep(60)') as process:
         sampler = Sampler()

@@ -118,10 +118,12 @@ class HeapReader:
                 found[child.who] = InUse(*told)
             if child.who in self._next:
                 moved = bool(data) and not told
-                self._next[child.who] = now + self._pause(child.who, status, moved, bool(told))
+                self._next[child.who] = now + self._pause(
+                    child.who, status, moved=moved, told=bool(told)
+                )
         return found
 
-    def _pause(self, who: Identity, status: int, moved: bool, told: bool) -> float:
+    def _pause(self, who: Identity, status: int, *, moved: bool, told: bool) -> float:
         """Return for how many seconds a heap that was read is left alone."""
         last = self._pauses.pop(who, None)
         if told:
